@@ -1,0 +1,1 @@
+"""The nouns of analytics-replica: frozen values, no input or output, no driver."""

@@ -1,0 +1,1 @@
+"""Where batches live: masked Parquet files, manifests, and the loop that makes them."""

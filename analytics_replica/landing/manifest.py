@@ -1,0 +1,191 @@
+"""Batch manifests: the record that makes landed files real.
+
+Here: writing, reading and listing manifests, and verifying that a batch's files are what its
+manifest says. A batch exists when its manifest does. Not here: which batches follow each other
+(contiguity.py), when to delete one (retention.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final
+
+from analytics_replica.domain.batches import (
+    BatchKind,
+    LandedColumn,
+    LandedFile,
+    Manifest,
+    SlotState,
+    SourceIdentity,
+)
+from analytics_replica.domain.lsn import Lsn
+from analytics_replica.domain.tables import Column, TableName
+from analytics_replica.errors import LandingBroken, ManifestUnreadable
+from analytics_replica.landing.layout import MANIFESTS, Store, disk_errors, manifest_path
+
+FORMAT: Final = 1
+"""Counts incompatible changes of the manifest's JSON."""
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """The manifest as JSON; equal manifests give equal bytes."""
+    body = {"format": FORMAT, **_plain(manifest)}
+    return json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False).encode()
+
+
+def from_json(data: bytes, path: str) -> Manifest:
+    """The manifest that `to_json` wrote; ManifestUnreadable, naming the path, if it is not one."""
+    try:
+        body = json.loads(data)
+        if body["format"] != FORMAT:
+            raise ValueError("another format")
+        return _manifest(body)
+    except (ValueError, KeyError, TypeError):
+        raise ManifestUnreadable(
+            what=f"The manifest {path} is damaged or of another version.",
+            why="Its batch cannot be trusted, and neither can what follows it.",
+            next="Restore the file from a backup of landing, or copy the tables again with "
+            "`analytics-replica capture --first-copy`.",
+        ) from None
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of the bytes, in hex: what `previous` and `sha256` hold."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def publish_manifest(store: Store, manifest: Manifest) -> str:
+    """Makes the batch exist; returns the digest that the next manifest must name.
+
+    LandingError if a manifest with this sequence is already there.
+    """
+    data = to_json(manifest)
+    written = store.unfinished()
+    with disk_errors("writing a manifest"):
+        written.write_bytes(data)
+    store.publish(written, manifest_path(manifest.sequence), exclusive=True)
+    return digest(data)
+
+
+def manifests(store: Store, *, after: int = 0) -> Iterator[Manifest]:
+    """All batches with a greater sequence than `after`, in order.
+
+    LandingBroken if one in between is missing; ManifestUnreadable if one cannot be read.
+    """
+    expected = None
+    for name in store.names(MANIFESTS):
+        sequence = _sequence(name)
+        if sequence <= after:
+            continue
+        if expected is not None and sequence != expected:
+            raise LandingBroken(
+                what=f"Batch {expected} has no manifest, but batch {sequence} has.",
+                why="A batch in the middle is missing; applying the later ones would lose it.",
+                next=f"Restore {manifest_path(expected)} from a backup of landing, or copy the "
+                "tables again with `analytics-replica capture --first-copy`.",
+            )
+        expected = sequence + 1
+        yield read_manifest(store, sequence)
+
+
+def read_manifest(store: Store, sequence: int) -> Manifest:
+    """The manifest of this batch."""
+    path = manifest_path(sequence)
+    return from_json(store.read(path), path)
+
+
+def last_manifest(store: Store) -> tuple[Manifest, str] | None:
+    """The newest batch and the digest of its manifest; None if nothing was ever landed."""
+    names = store.names(MANIFESTS)
+    if not names:
+        return None
+    path = f"{MANIFESTS}/{names[-1]}"
+    data = store.read(path)
+    return from_json(data, path), digest(data)
+
+
+def verify_file(store: Store, file: LandedFile) -> None:
+    """LandingBroken, naming the file, unless its bytes are the ones that were landed."""
+    data = store.read(file.path)
+    if len(data) != file.bytes or digest(data) != file.sha256:
+        raise LandingBroken(
+            what=f"{file.path} is not the file that was landed (its checksum differs).",
+            why="Applying it could put wrong rows into staging.",
+            next="Restore the file from a backup of landing, or copy the table again with "
+            "`analytics-replica capture --first-copy`.",
+        )
+
+
+def _sequence(name: str) -> int:
+    stem = name.removesuffix(".json")
+    if not stem.isdecimal():
+        raise ManifestUnreadable(
+            what=f"{MANIFESTS}/{name} is not a manifest.",
+            why="Something else writes into landing's directory.",
+            next="Move the file away.",
+        )
+    return int(stem)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Lsn():
+            return str(value)
+        case TableName():
+            return [value.schema, value.name]
+        case StrEnum():
+            return value.value
+        case datetime():
+            return value.isoformat()
+        case tuple():
+            return [_plain(part) for part in value]
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = dataclasses.fields(value)
+            return {field.name: _plain(getattr(value, field.name)) for field in fields}
+        case _:
+            return value
+
+
+def _manifest(body: dict[str, Any]) -> Manifest:
+    source, slot = body["source"], body["slot"]
+    last = body["last_commit_at"]
+    return Manifest(
+        sequence=body["sequence"],
+        kind=BatchKind(body["kind"]),
+        from_lsn=Lsn.parse(body["from_lsn"]),
+        to_lsn=Lsn.parse(body["to_lsn"]),
+        source=SourceIdentity(**source),
+        slot=SlotState(
+            **{
+                **slot,
+                "restart_lsn": Lsn.parse(slot["restart_lsn"]),
+                "confirmed_lsn": Lsn.parse(slot["confirmed_lsn"]),
+            }
+        ),
+        policy=body["policy"],
+        files=tuple(_file(file) for file in body["files"]),
+        transactions=body["transactions"],
+        last_commit_at=None if last is None else datetime.fromisoformat(last),
+        captured_at=datetime.fromisoformat(body["captured_at"]),
+        previous=body["previous"],
+    )
+
+
+def _file(body: dict[str, Any]) -> LandedFile:
+    columns = tuple(
+        LandedColumn(**{**column, "column": _column(tuple(sorted(column["column"].items())))})
+        for column in body["columns"]
+    )
+    return LandedFile(**{**body, "table": TableName(*body["table"]), "columns": columns})
+
+
+@lru_cache(maxsize=4096)
+def _column(items: tuple[tuple[str, Any], ...]) -> Column:
+    # Thousands of manifests repeat the same few columns: one object each keeps memory flat.
+    return Column(**dict(items))

@@ -1,0 +1,88 @@
+"""All quoting of identifiers and composing of SQL. Nothing else may build SQL from strings.
+
+Here: `Sql`, `name`, `table`, `literal`, `compose`. Not here: any statement. Values of rows are
+always parameters of the driver, never parts of composed SQL; `literal` exists for DDL and comments.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from analytics_replica.domain.tables import TableName
+
+MAX_IDENTIFIER_BYTES: Final = 63
+"""PostgreSQL cuts longer names silently (NAMEDATALEN - 1), so we refuse them instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A piece of SQL that was composed here and is safe to send."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def name(identifier: str) -> Sql:
+    """The identifier in double quotes, correct for every legal PostgreSQL and DuckDB name.
+
+    ValueError for what no PostgreSQL name can be: empty, longer than 63 bytes, or with a NUL.
+    """
+    if not identifier or "\0" in identifier:
+        raise ValueError("an SQL name is not empty and has no NUL")
+    if len(identifier.encode()) > MAX_IDENTIFIER_BYTES:
+        raise ValueError(f"an SQL name has at most {MAX_IDENTIFIER_BYTES} bytes: {identifier!r}")
+    return Sql('"' + identifier.replace('"', '""') + '"')
+
+
+def column_label(identifier: str) -> Sql:
+    """Like `name`, for columns of landed files in DuckDB, which may be longer than 63 bytes."""
+    return Sql('"' + identifier.replace('"', '""') + '"')
+
+
+def table(of: TableName) -> Sql:
+    """The table's qualified name, quoted."""
+    return Sql(f"{name(of.schema)}.{name(of.name)}")
+
+
+def literal(value: str) -> Sql:
+    """A string constant, correct whatever standard_conforming_strings says; no NUL."""
+    if "\0" in value:
+        raise ValueError("an SQL string has no NUL")
+    quoted = "'" + value.replace("'", "''") + "'"
+    if "\\" in value:
+        return Sql(" E" + quoted.replace("\\", "\\\\"))
+    return Sql(quoted)
+
+
+def number(value: int) -> Sql:
+    """An integer constant."""
+    return Sql(str(int(value)))
+
+
+def join(separator: str, parts: Iterable[Sql]) -> Sql:
+    """The parts with the separator between them."""
+    return Sql(separator.join(p.text for p in parts))
+
+
+def names(identifiers: Iterable[str]) -> Sql:
+    """The identifiers quoted, with commas between them."""
+    return join(", ", (name(i) for i in identifiers))
+
+
+def compose(template: str, **parts: Sql) -> Sql:
+    """The template with every `{field}` replaced by the part of that name.
+
+    Only `Sql` made by this module fits a field; a missing or an unused part is a KeyError. Other
+    braces are written double, as for `str.format`.
+    """
+    wanted = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+    if wanted != set(parts):
+        raise KeyError(f"template wants {sorted(wanted)}, got {sorted(parts)}")
+    if not all(isinstance(part, Sql) for part in parts.values()):
+        raise TypeError("only Sql fits a template")
+    return Sql(template.format(**{key: part.text for key, part in parts.items()}))

@@ -1,0 +1,1 @@
+"""replica.yaml and the environment, read once and turned into one immutable object."""

@@ -1,0 +1,184 @@
+"""The shape of replica.yaml.
+
+Here: every key, its type, its default and why. Not here: reading files or the environment
+(load.py), what a mask does (masking.strategies). The models are frozen and refuse unknown keys.
+"""
+
+from __future__ import annotations
+
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+MaskName = Literal["token", "email", "last4", "year", "initials", "json", "constant", "null"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class FromEnvironment(_Part):
+    """A value that is never written here: the name of the environment variable that holds it."""
+
+    env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+class Source(_Part):
+    """Production: how we reach its log."""
+
+    dsn: FromEnvironment
+    slot: str = Field(default="analytics_replica", pattern=r"^[a-z0-9_]{1,63}$")
+    """The logical replication slot; PostgreSQL allows only these letters."""
+    publication: str = Field(default="analytics_replica", min_length=1, max_length=63)
+    copy_directory: Path
+    """Where base backups are kept while the first copy runs: private, on production's side."""
+    physical_copy: FromEnvironment | None = None
+    """The DSN of a paused standby or restored backup, to copy from instead of a base backup."""
+    postgres_bin: Path | None = None
+    """PostgreSQL's programs of production's major version; default: the embedded ones."""
+
+
+class KeySource(_Part):
+    """Where a masking key comes from: an environment variable or a file, by key id."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> KeySource:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("name exactly one of `env` and `file`")
+        return self
+
+
+class Masking(_Part):
+    """The keys of the tokens. The keys themselves are never written here."""
+
+    keys: dict[str, KeySource] = Field(min_length=1)
+    active_key: str
+
+    @model_validator(mode="after")
+    def _active_is_known(self) -> Masking:
+        if self.active_key not in self.keys:
+            raise ValueError(f"active_key {self.active_key!r} is not one of the keys")
+        return self
+
+
+class Mask(_Part):
+    """How one column is masked."""
+
+    mask: MaskName
+    domain: str | None = None
+    """Columns with the same domain get equal tokens for equal values, so they join."""
+    normalise: Literal["none", "trim_lower", "phone"] | None = None
+    """What is made equal before the token; default: trim_lower for e-mail, else none."""
+    keep: tuple[str, ...] = ()
+    """json only: the top-level keys whose scalar values are kept; all others are removed."""
+    value: str | None = None
+    """constant only: the text that every value becomes."""
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Mask:
+        if self.keep and self.mask != "json":
+            raise ValueError("`keep` belongs to mask json")
+        if (self.value is not None) != (self.mask == "constant"):
+            raise ValueError("`value` belongs to mask constant, which needs it")
+        if self.mask in ("token", "email") and self.domain is None:
+            raise ValueError(f"mask {self.mask} needs a `domain`: what its tokens may join with")
+        return self
+
+
+ColumnRule = Literal["keep", "drop"] | Mask
+
+
+class TableRules(_Part):
+    """What happens to each column of one table. Every column of production must be listed."""
+
+    columns: dict[str, ColumnRule] = Field(min_length=1)
+    alias: str | None = None
+    """The table's name in staging; default: its own. Needed when two schemas share a name."""
+
+
+class Landing(_Part):
+    """Where batches live: masked Parquet files and their manifests."""
+
+    url: str
+    """An fsspec URL or a path (relative to this file)."""
+    retention_days: int = Field(default=30, ge=1)
+    batch_rows: int = Field(default=200_000, ge=1)
+    """A batch ends at the first commit after this many changes; bounds what a crash repeats."""
+
+
+class Warehouse(_Part):
+    """The analytics database."""
+
+    dsn: FromEnvironment
+    staging_schema: str = "staging"
+    analyst_role: str = "analyst"
+    engineer_role: str = "analytics_engineer"
+
+
+class Gold(_Part):
+    """The dbt project that builds gold."""
+
+    project_dir: Path
+
+
+def _clock_time(value: object) -> object:
+    # YAML 1.1 reads an unquoted 04:00 as the number 240 (base 60): say so instead of guessing.
+    if isinstance(value, int):
+        raise ValueError('write times in quotes, for example "04:00"')
+    return value
+
+
+ClockTime = Annotated[time, BeforeValidator(_clock_time)]
+
+
+class Deadlines(_Part):
+    """When gold must be ready, in whose clock, and when the night begins."""
+
+    zone: str = "UTC"
+    ready_by: ClockTime = time(4, 0)
+    nightly_start: ClockTime = time(3, 10)
+    capture_every_minutes: int = Field(default=10, ge=1, le=720)
+    warn_before_minutes: int = Field(default=90, ge=1)
+    """Silence past this margin counts as trouble: nothing known is not all well."""
+    slot_retention_warn_mb: int = Field(default=2048, ge=1)
+    """Log that production keeps for us above this many MB fails the slot check."""
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_exists(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"{zone!r} is not a time zone of the IANA database")
+        return zone
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The zone as Python knows it."""
+        return ZoneInfo(self.zone)
+
+
+class Alerts(_Part):
+    """Who hears of trouble."""
+
+    file: Path | None = None
+    """Every alert is also appended here as one JSON line."""
+    channels: dict[str, FromEnvironment] = Field(default_factory=dict)
+    """Channel name → environment variable with an apprise URL."""
+
+
+class ReplicaFile(_Part):
+    """The whole of replica.yaml."""
+
+    source: Source
+    masking: Masking
+    tables: dict[str, TableRules] = Field(min_length=1)
+    landing: Landing
+    warehouse: Warehouse
+    gold: Gold
+    deadlines: Deadlines = Deadlines()
+    alerts: Alerts = Alerts()

@@ -1,0 +1,1 @@
+"""Claims about the code itself: imports, sizes, docstrings."""

@@ -1,0 +1,35 @@
+"""Fixtures that every kind of test may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from analytics_replica.postgres.local_server import LocalServer
+from analytics_replica_tests.support.servers import Database, fresh_database, running_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[LocalServer]:
+    """One real server for the session, ready for logical replication, with our roles."""
+    with running_server() as started:
+        admin = Database(started, "postgres")
+        admin.execute("create role analytics_replica login replication")
+        for role in ("loader", "analyst", "analytics_engineer"):
+            admin.execute(f"create role {role} login")
+        yield started
+
+
+@pytest.fixture
+def production(server: LocalServer) -> Iterator[Database]:
+    """An empty production database."""
+    with fresh_database(server, "production") as database:
+        yield database
+
+
+@pytest.fixture
+def warehouse(server: LocalServer) -> Iterator[Database]:
+    """An empty analytics database that the role `loader` owns, as the DBA would make it."""
+    with fresh_database(server, "warehouse", owner="loader") as database:
+        yield database

@@ -1,0 +1,1 @@
+"""Claims about one part against a real server."""

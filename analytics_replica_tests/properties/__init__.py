@@ -1,0 +1,1 @@
+"""Claims about all inputs, judged by something that is not us."""

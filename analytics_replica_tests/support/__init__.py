@@ -1,0 +1,1 @@
+"""What tests share: servers, databases, tables drawn as text."""
