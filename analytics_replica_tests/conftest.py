@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from analytics_replica.postgres.local_server import LocalServer
+from analytics_replica_tests.support.pipeline import Pipeline, open_directory
 from analytics_replica_tests.support.servers import Database, fresh_database, running_server
 
 
@@ -33,3 +35,13 @@ def warehouse(server: LocalServer) -> Iterator[Database]:
     """An empty analytics database that the role `loader` owns, as the DBA would make it."""
     with fresh_database(server, "warehouse", owner="loader") as database:
         yield database
+
+
+@pytest.fixture
+def pipeline(production: Database, warehouse: Database) -> Iterator[Callable[..., Pipeline]]:
+    """Makes a pipeline for these tables of production (schema.table → column rules)."""
+    root = open_directory()
+    yield lambda tables, **changes: Pipeline(
+        root, production, warehouse, tables, changes=changes
+    )
+    shutil.rmtree(root, ignore_errors=True)

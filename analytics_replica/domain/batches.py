@@ -138,6 +138,15 @@ class Manifest:
     previous: str
 
     @property
+    def position(self) -> Lsn:
+        """Where the stream goes on after this batch.
+
+        A copy of all tables has `from_lsn == to_lsn` and starts the stream anew there; a copy of
+        some tables leaves the stream where it was, at `from_lsn`.
+        """
+        return self.to_lsn if self.kind is BatchKind.STREAM else self.from_lsn
+
+    @property
     def rows(self) -> int:
         """Events in all files."""
         return sum(f.rows for f in self.files)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
@@ -23,10 +24,16 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from analytics_replica.domain.tables import TableName
-from analytics_replica.errors import LandingBroken, LandingError, LandingFull
+from analytics_replica.errors import (
+    AlreadyRunning,
+    LandingBroken,
+    LandingError,
+    LandingFull,
+)
 
 MANIFESTS: Final = "manifests"
 DATA: Final = "data"
+LOCK: Final = "capture.lock"
 UNFINISHED: Final = "unfinished"
 """Files that are being written; whatever is left here after a crash is thrown away."""
 
@@ -135,6 +142,31 @@ class Store:
         """Removes this path; nothing if it is not there."""
         with contextlib.suppress(FileNotFoundError):
             self.filesystem.rm_file(self.full(path))
+
+    @contextlib.contextmanager
+    def one_writer(self) -> Iterator[None]:
+        """Holds landing for one writer on this machine; AlreadyRunning if another has it.
+
+        The system frees it when we die. On an object store the slot's single reader and the
+        manifests' exclusive creation keep a second writer out.
+        """
+        base = self.local
+        if base is None:
+            yield
+            return
+        with disk_errors("preparing landing"):
+            base.mkdir(parents=True, exist_ok=True)
+            lock = (base / LOCK).open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunning(
+                    what="Another capture writes to this landing.",
+                    why="Two writers must not mix batches, so this one stopped at once.",
+                    next="Wait for it to end, then capture again.",
+                ) from None
+            yield
 
     def sweep(self) -> None:
         """Removes what crashed writers left unfinished. Only for the one writer to call."""

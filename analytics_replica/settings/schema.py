@@ -37,6 +37,8 @@ class Source(_Part):
     """Where base backups are kept while the first copy runs: private, on production's side."""
     physical_copy: FromEnvironment | None = None
     """The DSN of a paused standby or restored backup, to copy from instead of a base backup."""
+    copy_checkpoint: Literal["spread", "fast"] = "spread"
+    """How production writes the checkpoint that a base backup needs: gently, or at once."""
     postgres_bin: Path | None = None
     """PostgreSQL's programs of production's major version; default: the embedded ones."""
 

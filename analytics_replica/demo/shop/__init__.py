@@ -1,0 +1,1 @@
+"""The demo's production: an online shop whose data is split over tables and messy."""

@@ -1,0 +1,1 @@
+"""The statements that fill the shop, one file per table; `shop.fill` runs them in its order."""

@@ -1,0 +1,156 @@
+"""Capture: from production's log to landed batches, nothing lost, nothing unmasked.
+
+Here: one whole capture ("everything committed before now, then stop"), in the order of its
+guards, first copy, stream. Not here: reading the stream (stream.py), one batch's files (batch.py),
+the first copy's tables (initial_copy.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from analytics_replica.domain.batches import BatchKind, Manifest, SlotState, SourceIdentity
+from analytics_replica.domain.clock import Clock
+from analytics_replica.domain.lsn import Lsn
+from analytics_replica.domain.progress import SILENT, Progress
+from analytics_replica.domain.tables import TableName
+from analytics_replica.errors import CopyFailed, PositionMismatch
+from analytics_replica.landing.batch import Origin
+from analytics_replica.landing.initial_copy import copy_tables
+from analytics_replica.landing.layout import Store
+from analytics_replica.landing.manifest import last_manifest
+from analytics_replica.landing.stream import CaptureWork, drain
+from analytics_replica.masking.policy import Policy
+from analytics_replica.postgres.binaries import find_binaries
+from analytics_replica.settings.load import Settings, masking_keys
+from analytics_replica.source.replication import SourceConnection
+from analytics_replica.source.slot import (
+    guard_resume,
+    require_policy_published,
+    require_prepared,
+)
+from analytics_replica.source.snapshot import PhysicalCopy, base_backup, inspect
+
+
+@dataclass(frozen=True)
+class CaptureReport:
+    """What one capture did. `rows` counts landed events per table, also those of a first copy."""
+
+    manifests: tuple[Manifest, ...]
+    position: Lsn
+    rows: Mapping[TableName, int]
+    slot: SlotState
+    seconds: float
+    first_copy: bool
+
+
+def capture(
+    settings: Settings,
+    clock: Clock,
+    *,
+    progress: Progress = SILENT,
+    first_copy: bool = False,
+    reached: Callable[[str], None] = lambda _: None,
+) -> CaptureReport:
+    """Lands everything that production committed before now, then stops.
+
+    Takes the first copy when landing is empty, or when `first_copy` asks for a new one. Ends with
+    a batch up to the present even if production was silent: silence is recorded, not assumed.
+    Repeating it is harmless; two at once are refused. After an error nothing is lost: what has no
+    manifest is read again. `reached` hears the points between effects (crash tests).
+    """
+    began = clock.now()
+    store = Store(settings.landing_url)
+    policy, keys = Policy.from_settings(settings), masking_keys(settings)
+    source_settings = settings.replica.source
+    dsn = settings.secrets.get(source_settings.dsn)
+    with store.one_writer(), SourceConnection(dsn) as source:
+        store.sweep()
+        system = source.identify()
+        state = source.read_state(source_settings.slot, source_settings.publication)
+        require_prepared(state, source_settings.slot, source_settings.publication)
+        require_policy_published(
+            state, {table: policy.published(table) for table in policy.tables}
+        )
+        identity = state.identity(
+            system.system_identifier,
+            system.timeline,
+            source_settings.slot,
+            source_settings.publication,
+        )
+        slot = state.slot_state(system.flushed)
+        work = CaptureWork(
+            settings=settings,
+            clock=clock,
+            progress=progress,
+            store=store,
+            policy=policy,
+            keys=keys,
+            origin=Origin(identity, slot, policy.fingerprint),
+            reached=reached,
+            last=last_manifest(store),
+        )
+        copied = work.last is None or first_copy
+        if copied:
+            _first_copy(work, dsn, identity, slot)
+            system = source.identify()
+        elif work.last is not None:
+            guard_resume(work.last[0], identity, slot)
+        drain(work, source, system.flushed)
+    rows: Counter[TableName] = Counter()
+    for manifest in work.landed:
+        for file in manifest.files:
+            rows[file.table] += file.rows
+    position = work.last[0].position if work.last else Lsn(0)
+    seconds = (clock.now() - began).total_seconds()
+    return CaptureReport(tuple(work.landed), position, rows, slot, seconds, copied)
+
+
+def _first_copy(work: CaptureWork, dsn: str, identity: SourceIdentity, slot: SlotState) -> None:
+    work.progress("base backup", 0, None)
+    with _physical_copy(work.settings, dsn) as copy:
+        if copy.system_identifier != identity.system_identifier:
+            raise CopyFailed(
+                what="The physical copy is not a copy of production (its system identifier "
+                "differs).",
+                why="Its rows and production's log do not belong together; nothing was landed.",
+                next="Name a standby or backup of the server in the source DSN.",
+            )
+        if copy.position < slot.confirmed_lsn:
+            raise PositionMismatch(
+                what=f"The physical copy stands at {copy.position}, before the slot's "
+                f"{slot.confirmed_lsn}.",
+                why="Changes between the two would be in neither; nothing was landed.",
+                next="Use a copy that was made after the slot.",
+            )
+        batch = work.new_batch()
+        try:
+            copy_tables(copy, batch, work.policy, work.keys, work.progress)
+            work.has_landed(
+                *batch.publish(
+                    BatchKind.COPY,
+                    copy.position,
+                    copy.position,
+                    transactions=0,
+                    last_commit_at=None,
+                    now=work.clock.now(),
+                    reached=work.reached,
+                )
+            )
+        finally:
+            batch.discard()
+
+
+@contextlib.contextmanager
+def _physical_copy(settings: Settings, dsn: str) -> Iterator[PhysicalCopy]:
+    source = settings.replica.source
+    if source.physical_copy is not None:
+        yield inspect(settings.secrets.get(source.physical_copy))
+        return
+    binaries = find_binaries(settings.path(source.postgres_bin) if source.postgres_bin else None)
+    directory = settings.path(source.copy_directory)
+    with base_backup(dsn, directory, binaries, source.copy_checkpoint) as copy:
+        yield copy

@@ -1,0 +1,56 @@
+"""Whether the landed batches follow each other without a gap.
+
+Here: the judgement over all manifests: sequence, digests, positions, and that their files are
+there. Not here: reading one manifest (manifest.py); whether slot and landing agree (source.slot).
+"""
+
+from __future__ import annotations
+
+from analytics_replica.domain.batches import BatchKind, Manifest
+from analytics_replica.domain.verdicts import Finding, Verdict
+from analytics_replica.errors import LandingError
+from analytics_replica.landing.layout import Store
+from analytics_replica.landing.manifest import digest, manifests, to_json, verify_file
+
+ABOUT = "contiguity"
+
+
+def check_contiguity(store: Store, *, files: bool = False) -> Verdict:
+    """PASS if every batch follows the one before it; CANNOT_TELL if nothing was landed.
+
+    Each manifest must name the digest of the one before and start where that one ended. With
+    `files`, every file's bytes are compared with its manifest, too.
+    """
+    previous: tuple[Manifest, str] | None = None
+    count = rows = 0
+    try:
+        for manifest in manifests(store):
+            if previous is not None:
+                fault = _fault(previous[0], previous[1], manifest)
+                if fault is not None:
+                    return Verdict.from_findings(ABOUT, [fault], batches=count)
+            for file in manifest.files if files else ():
+                verify_file(store, file)
+            previous = manifest, digest(to_json(manifest))
+            count += 1
+            rows += manifest.rows
+    except LandingError as broken:
+        return Verdict.from_findings(ABOUT, [Finding("landing", broken.what)], batches=count)
+    if previous is None:
+        return Verdict.cannot_tell(ABOUT, Finding("landing", "nothing was landed yet"))
+    return Verdict.from_findings(
+        ABOUT, [], batches=count, rows=rows, position=str(previous[0].position)
+    )
+
+
+def _fault(before: Manifest, before_digest: str, after: Manifest) -> Finding | None:
+    where = f"batch {after.sequence}"
+    if after.previous != before_digest:
+        return Finding(where, f"does not name the manifest of batch {before.sequence} as it is")
+    starts_anew = after.kind is BatchKind.COPY and after.from_lsn == after.to_lsn
+    if not starts_anew and after.from_lsn != before.position:
+        gap = after.from_lsn - before.position
+        return Finding(
+            where, f"starts at {after.from_lsn}, {gap:,} bytes off the end of the one before"
+        )
+    return None

@@ -1,0 +1,164 @@
+"""The masking policy: what happens to each column, decided before anything is read.
+
+Here: turning replica.yaml's rules into treatments, refusing rules that cannot work, and the
+policy's fingerprint. Not here: how a mask changes values (strategies.py), applying it (seal.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from analytics_replica.domain.batches import RESERVED_PREFIX
+from analytics_replica.domain.tables import Column, Table, TableName
+from analytics_replica.errors import PolicyViolation
+from analytics_replica.masking.strategies import STRATEGIES
+from analytics_replica.postgres.types import arrow_type
+from analytics_replica.settings.load import Settings
+from analytics_replica.settings.schema import ColumnRule, Mask
+
+
+class Kind(StrEnum):
+    """What is done with a column.
+
+    KEEP passes it. DROP leaves it out, already in production's publication. MASK replaces every
+    value. SEALED is for a column that nobody classified: present, always NULL, reported.
+    """
+
+    KEEP = "keep"
+    DROP = "drop"
+    MASK = "mask"
+    SEALED = "sealed"
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What is done with one column."""
+
+    kind: Kind
+    mask: Mask | None = None
+    key_id: str | None = None
+
+    def describe(self) -> str:
+        """The treatment in words, as manifests record it; equal treatments give equal words."""
+        if self.mask is None:
+            return self.kind.value
+        strategy = STRATEGIES[self.mask.mask]
+        options = {
+            "domain": self.mask.domain,
+            "normalise": self.mask.normalise,
+            "keep": ",".join(self.mask.keep) or None,
+            "key": self.key_id if strategy.keyed else None,
+        }
+        shown = " ".join(f"{k}={v}" for k, v in options.items() if v is not None)
+        return f"{self.mask.mask} {shown}".strip()
+
+    def staging_type(self, column: Column) -> str:
+        """The PostgreSQL type of the treated value in staging."""
+        if self.mask is None:
+            return arrow_type(column).staging
+        return STRATEGIES[self.mask.mask].staging or arrow_type(column).staging
+
+
+SEALED: Final = Treatment(Kind.SEALED)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The treatments of all tables. A table that is not here is not captured."""
+
+    tables: Mapping[TableName, Mapping[str, Treatment]]
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Policy:
+        """The policy that replica.yaml states."""
+        key_id = settings.replica.masking.active_key
+        return cls(
+            {
+                table: {name: _treatment(rule, key_id) for name, rule in rules.columns.items()}
+                for table, rules in settings.tables.items()
+            }
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of every decision: equal policies, equal digests."""
+        lines = sorted(
+            f"{table}\0{name}\0{treatment.describe()}"
+            for table, columns in self.tables.items()
+            for name, treatment in columns.items()
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    def treatment(self, table: TableName, column: str) -> Treatment:
+        """What is done with this column; SEALED if nobody classified it."""
+        return self.tables[table].get(column, SEALED)
+
+    def published(self, table: TableName) -> tuple[str, ...]:
+        """The columns that may leave production: all that are listed and not dropped."""
+        columns = self.tables[table]
+        return tuple(name for name, done in columns.items() if done.kind is not Kind.DROP)
+
+    def unlisted(self, table: Table) -> tuple[str, ...]:
+        """The columns of this table that nobody classified."""
+        listed = self.tables[table.name]
+        return tuple(c.name for c in table.columns if c.name not in listed)
+
+    def absent(self, table: Table) -> tuple[str, ...]:
+        """The columns that the policy lists and production does not have."""
+        present = {c.name for c in table.columns}
+        return tuple(name for name in self.tables[table.name] if name not in present)
+
+    def check(self, table: Table) -> None:
+        """PolicyViolation if a treatment cannot work on this table as production has it."""
+        for column in table.columns:
+            done = self.treatment(table.name, column.name)
+            if column.name.startswith(RESERVED_PREFIX):
+                raise _refused(
+                    table, column, "its name begins like our own columns", "Rename the column."
+                )
+            if column.key and done.kind in (Kind.DROP, Kind.SEALED):
+                raise _refused(
+                    table,
+                    column,
+                    f"it identifies rows and the policy says {done.kind.value}",
+                    "Keep it, or give it a mask that keeps values apart (token).",
+                )
+            if done.mask is not None:
+                _check_mask(table, column, done.mask)
+
+
+def _check_mask(table: Table, column: Column, mask: Mask) -> None:
+    strategy = STRATEGIES[mask.mask]
+    folds = mask.normalise not in (None, "none")
+    if column.key and (folds or not strategy.keeps_unique):
+        raise _refused(
+            table,
+            column,
+            f"mask {mask.mask} would make different rows equal",
+            "Use a mask that keeps values apart on a key (token).",
+        )
+    if strategy.types is not None and column.type_oid not in strategy.types:
+        raise _refused(
+            table,
+            column,
+            f"mask {mask.mask} does not fit its type {column.type_name}",
+            "Use token, constant or null, which fit every type.",
+        )
+
+
+def _treatment(rule: ColumnRule, key_id: str) -> Treatment:
+    if isinstance(rule, Mask):
+        return Treatment(Kind.MASK, rule, key_id)
+    return Treatment(Kind(rule))
+
+
+def _refused(table: Table, column: Column, reason: str, then: str) -> PolicyViolation:
+    return PolicyViolation(
+        what=f"{table.name}.{column.name} cannot be treated as replica.yaml says: {reason}.",
+        why="Nothing of the table was stored.",
+        next=then,
+    )

@@ -1,0 +1,101 @@
+"""The seal: the one function between decoding and the first write.
+
+Here: applying a table's treatments to columns of texts, the same for the first copy and the
+stream, for new images, old images and keys. Not here: the rules (policy.py, strategies.py).
+Whatever goes wrong with a value is reported by column; the value goes no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from analytics_replica.domain.batches import LandedColumn
+from analytics_replica.domain.tables import Column, Table
+from analytics_replica.errors import StreamInvalid
+from analytics_replica.masking.policy import Kind, Policy, Treatment
+from analytics_replica.masking.strategies import STRATEGIES
+from analytics_replica.postgres.types import arrow_type, from_text
+from analytics_replica.settings.secrets import MaskingKeys
+
+
+@dataclass(frozen=True)
+class SealedColumn:
+    """A column after the seal: what may be written. `exact` holds texts that `values` cannot."""
+
+    values: pa.Array
+    exact: pa.Array | None
+
+
+@dataclass(frozen=True)
+class TableSeal:
+    """The treatments of one table in one shape, ready to be applied to its texts.
+
+    `source_index[i]` is the position in the source's columns of `columns[i]`; dropped columns have
+    no entry.
+    """
+
+    columns: tuple[LandedColumn, ...]
+    source_index: tuple[int, ...]
+    treatments: tuple[Treatment, ...]
+    keys: MaskingKeys
+
+    @classmethod
+    def of(cls, table: Table, policy: Policy, keys: MaskingKeys) -> TableSeal:
+        """The seal for a table as production has it now; PolicyViolation if a rule cannot work."""
+        policy.check(table)
+        landed: list[LandedColumn] = []
+        index: list[int] = []
+        treatments: list[Treatment] = []
+        for position, column in enumerate(table.columns):
+            done = policy.treatment(table.name, column.name)
+            if done.kind is Kind.DROP:
+                continue
+            landed.append(LandedColumn(column, done.describe(), done.staging_type(column)))
+            index.append(position)
+            treatments.append(done)
+        return cls(tuple(landed), tuple(index), tuple(treatments), keys)
+
+    def apply(self, texts: Sequence[pa.Array]) -> list[SealedColumn]:
+        """The sealed columns of these texts (one array per source column, in source order).
+
+        Equal texts give equal results, on every path. NULL stays NULL.
+        """
+        return [
+            _seal(landed.column, done, texts[position], self.keys)
+            for landed, position, done in zip(
+                self.columns, self.source_index, self.treatments, strict=True
+            )
+        ]
+
+
+def arrow_type_of(column: Column, done: Treatment) -> pa.DataType:
+    """The Arrow type of the column's sealed values."""
+    match done.kind:
+        case Kind.KEEP | Kind.SEALED:
+            return arrow_type(column).arrow
+        case _:
+            staging = STRATEGIES[done.mask.mask].staging if done.mask else None
+            if staging is None:
+                return arrow_type(column).arrow
+            return pa.int32() if staging == "integer" else pa.string()
+
+
+def _seal(column: Column, done: Treatment, texts: pa.Array, keys: MaskingKeys) -> SealedColumn:
+    if done.kind is Kind.KEEP:
+        values, exact = from_text(column, texts)
+        return SealedColumn(values, exact)
+    target = arrow_type_of(column, done)
+    if done.kind is Kind.SEALED or done.mask is None or done.mask.mask == "null":
+        return SealedColumn(pa.nulls(len(texts), target), None)
+    try:
+        key = keys.active_key
+        return SealedColumn(STRATEGIES[done.mask.mask].apply(texts, done.mask, key), None)
+    except (ValueError, pa.ArrowException):
+        raise StreamInvalid(
+            what=f"Mask {done.mask.mask} failed on column {column.name}.",
+            why="Its batch was not landed, and the value is not repeated here.",
+            next="Use a mask that fits every value of the column (token, constant or null).",
+        ) from None

@@ -1,0 +1,57 @@
+"""What PostgreSQL's catalog says about tables.
+
+Here: reading tables, columns, keys and identities from a server that may be queried: a physical
+copy, a staging system, the warehouse. Never production: capture learns its tables from the log
+and the first copy. Not here: types (types.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import groupby
+
+from analytics_replica.domain.tables import Column, Identity, Table, TableName
+from analytics_replica.postgres.connect import Connection
+
+_TABLES = """
+-- every ordinary or partitioned table (partitions belong to their root), its columns in order and
+-- whether each is part of what identifies a row: the replica identity index if one was chosen,
+-- else the primary key
+select n.nspname, c.relname, c.relreplident::text, a.attname, a.atttypid, a.atttypmod,
+       format_type(a.atttypid, a.atttypmod), a.attnum = any(coalesce(i.indkey::int2[], '{}')),
+       not a.attnotnull
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+left join lateral (
+    select indkey from pg_index
+    where indrelid = c.oid and (indisreplident or indisprimary)
+    order by (c.relreplident = 'i' and indisreplident) desc, indisprimary desc
+    limit 1
+) i on true
+where c.relkind in ('r', 'p') and not c.relispartition and a.attgenerated = ''
+  and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg\\_%%'
+  and c.relpersistence = 'p'
+order by n.nspname, c.relname, a.attnum
+"""
+
+
+def read_tables(
+    connection: Connection, wanted: Collection[TableName] | None = None
+) -> dict[TableName, Table]:
+    """The tables of this database as they are now; only the `wanted` ones if given.
+
+    Type names are PostgreSQL's own spelling with schema where it is not pg_catalog. Generated
+    columns are left out: production does not log them. A name that does not exist is not in the
+    result.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("set local search_path = pg_catalog")
+        cursor.execute(_TABLES)
+        rows = cursor.fetchall()
+    found: dict[TableName, Table] = {}
+    for (schema, name, identity), columns in groupby(rows, key=lambda row: row[:3]):
+        table = TableName(schema, name)
+        if wanted is None or table in wanted:
+            found[table] = Table(table, tuple(Column(*c[3:]) for c in columns), Identity(identity))
+    return found

@@ -1,0 +1,148 @@
+"""PostgreSQL's names for its own types, for columns that we know only from the log.
+
+The log names a column's type by OID and modifier; the catalog, which we do not ask, would give
+the name. Here: `type_name`, equal to `format_type(oid, modifier)` for built-in types (a test asks
+PostgreSQL). Not here: what a type becomes (types.py).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_NAMES: Final[dict[int, str]] = {
+    16: "boolean",
+    17: "bytea",
+    18: '"char"',
+    19: "name",
+    20: "bigint",
+    21: "smallint",
+    23: "integer",
+    25: "text",
+    26: "oid",
+    114: "json",
+    142: "xml",
+    143: "xml[]",
+    199: "json[]",
+    271: "xid8[]",
+    600: "point",
+    601: "lseg",
+    602: "path",
+    603: "box",
+    604: "polygon",
+    628: "line",
+    629: "line[]",
+    650: "cidr",
+    651: "cidr[]",
+    700: "real",
+    701: "double precision",
+    718: "circle",
+    719: "circle[]",
+    774: "macaddr8",
+    775: "macaddr8[]",
+    790: "money",
+    791: "money[]",
+    829: "macaddr",
+    869: "inet",
+    1000: "boolean[]",
+    1001: "bytea[]",
+    1002: '"char"[]',
+    1003: "name[]",
+    1005: "smallint[]",
+    1007: "integer[]",
+    1009: "text[]",
+    1014: "character[]",
+    1015: "character varying[]",
+    1016: "bigint[]",
+    1017: "point[]",
+    1018: "lseg[]",
+    1019: "path[]",
+    1020: "box[]",
+    1021: "real[]",
+    1022: "double precision[]",
+    1027: "polygon[]",
+    1028: "oid[]",
+    1040: "macaddr[]",
+    1041: "inet[]",
+    1042: "character",
+    1043: "character varying",
+    1082: "date",
+    1083: "time without time zone",
+    1114: "timestamp without time zone",
+    1115: "timestamp without time zone[]",
+    1182: "date[]",
+    1183: "time without time zone[]",
+    1184: "timestamp with time zone",
+    1185: "timestamp with time zone[]",
+    1186: "interval",
+    1187: "interval[]",
+    1231: "numeric[]",
+    1266: "time with time zone",
+    1270: "time with time zone[]",
+    1560: "bit",
+    1561: "bit[]",
+    1562: "bit varying",
+    1563: "bit varying[]",
+    1700: "numeric",
+    2950: "uuid",
+    2951: "uuid[]",
+    3220: "pg_lsn",
+    3221: "pg_lsn[]",
+    3614: "tsvector",
+    3615: "tsquery",
+    3643: "tsvector[]",
+    3645: "tsquery[]",
+    3802: "jsonb",
+    3807: "jsonb[]",
+    3904: "int4range",
+    3905: "int4range[]",
+    3906: "numrange",
+    3907: "numrange[]",
+    3908: "tsrange",
+    3909: "tsrange[]",
+    3910: "tstzrange",
+    3911: "tstzrange[]",
+    3912: "daterange",
+    3913: "daterange[]",
+    3926: "int8range",
+    3927: "int8range[]",
+    4072: "jsonpath",
+    4073: "jsonpath[]",
+    4451: "int4multirange",
+    4532: "nummultirange",
+    4533: "tsmultirange",
+    4534: "tstzmultirange",
+    4535: "datemultirange",
+    4536: "int8multirange",
+    5069: "xid8",
+    6150: "int4multirange[]",
+    6151: "nummultirange[]",
+    6152: "tsmultirange[]",
+    6153: "tstzmultirange[]",
+    6155: "datemultirange[]",
+    6157: "int8multirange[]",
+}
+
+_BPCHAR, _VARCHAR, _NUMERIC, _BIT, _VARBIT = 1042, 1043, 1700, 1560, 1562
+_TIMES: Final = frozenset({1083, 1114, 1184, 1266})
+_HEADER: Final = 4
+"""PostgreSQL stores lengths with the size of its own length word added (VARHDRSZ)."""
+
+
+def type_name(oid: int, modifier: int) -> str:
+    """The type as `format_type` prints it; `user type <oid>` for a type that somebody created."""
+    name = _NAMES.get(oid, f"user type {oid}")
+    if modifier < 0:
+        return name
+    if oid in (_BPCHAR, _VARCHAR):
+        return f"{name}({modifier - _HEADER})"
+    if oid in (_BIT, _VARBIT):
+        return f"{name}({modifier})"
+    if oid in _TIMES:
+        first, _, rest = name.partition(" ")
+        return f"{first}({modifier}) {rest}"
+    if oid == _NUMERIC:
+        packed = modifier - _HEADER
+        precision = (packed >> 16) & 0xFFFF
+        scale = ((packed & 0x7FF) ^ 1024) - 1024
+        return f"{name}({precision},{scale})"
+    return name

@@ -1,0 +1,186 @@
+"""Giving an edition to the readers, and giving them the other one back.
+
+Here: the order in which it happens, politely and in one transaction. Not here: what the views look
+like (views.py), who is in the way (readers.py), whether the edition deserves it
+(orchestration.checks).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import psycopg2.errors
+
+from analytics_replica.domain.clock import Clock
+from analytics_replica.domain.lsn import Lsn
+from analytics_replica.errors import AlreadyRunning, PublishRefused
+from analytics_replica.postgres.connect import Connection
+from analytics_replica.serving import readers
+from analytics_replica.serving.editions import ANALYTICS, Edition, published_edition
+from analytics_replica.serving.history import (
+    Action,
+    Entry,
+    Publication,
+    last_publication_of,
+    record,
+)
+from analytics_replica.serving.readers import Patience
+from analytics_replica.serving.relations import Relation, tables_of, views_of
+from analytics_replica.serving.views import ViewChange, ViewSpec, plan_publication, plan_rollback
+
+_ONE_AT_A_TIME = "select pg_try_advisory_xact_lock(hashtextextended('analytics-replica:serving', 0))"
+
+_POLITE = "select set_config('lock_timeout', %s, true)"
+
+Plan = Callable[[Mapping[str, Relation]], Sequence[ViewChange]]
+"""From the tables of the edition to what must be executed."""
+
+
+def publish(  # noqa: PLR0913 - who, why, when and on what grounds are all part of the record
+    conn: Connection,
+    edition: Edition,
+    views: Sequence[ViewSpec],
+    *,
+    position: Lsn,
+    actor: str,
+    reason: str,
+    clock: Clock,
+    checks: Mapping[str, int | float | str],
+    patience: Patience | None = None,
+) -> Publication:
+    """From its commit on, every reader finds this edition, whole; before it, the last one, whole.
+
+    All views, the state and the record change in one transaction, after waiting (bounded) for
+    readers whose snapshot is older than the edition. Publishing again what is published changes
+    nothing and gives the record that exists. PublishRefused, with nothing changed, if a model's
+    table is missing, if readers would lose a column or a type, or if a reader is in the way until
+    patience ends. Commits what is open on `conn`, which nobody else may use meanwhile.
+    """
+
+    def plan(built: Mapping[str, Relation]) -> Sequence[ViewChange]:
+        return plan_publication(edition, views, built, views_of(conn, ANALYTICS))
+
+    conn.commit()
+    built = tables_of(conn, edition.value)
+    models = {view.name: built[view.name].oid for view in views if view.name in built}
+    changes = plan(built)
+    last = _published_as(conn, edition)
+    if last and (last.position, last.models) == (position, models) and not _news(changes):
+        conn.commit()
+        return last
+    entry = Entry(
+        published_at=clock.now(),
+        action=Action.PUBLISH,
+        edition=edition,
+        position=position,
+        models=models,
+        checks=checks,
+        actor=actor,
+        reason=reason,
+    )
+    return _swap(conn, entry, plan, patience or Patience())
+
+
+def rollback(
+    conn: Connection, *, actor: str, reason: str, clock: Clock, patience: Patience | None = None
+) -> Publication:
+    """Readers find the edition that was published before the present one, as it was.
+
+    Columns that are younger than that edition read as null. PublishRefused if there is none, or if
+    its tables were rebuilt since it was published. Commits what is open on `conn`.
+    """
+    conn.commit()
+    published = published_edition(conn)
+    last = last_publication_of(conn, published.other) if published else None
+    if published is None or last is None:
+        raise PublishRefused(
+            what="There is no earlier edition to go back to.",
+            why="Fewer than two editions were ever published.",
+            next="Repair the models and publish a new edition.",
+        )
+    edition = published.other
+
+    def plan(built: Mapping[str, Relation]) -> Sequence[ViewChange]:
+        _refuse_if_rebuilt(last, built)
+        return plan_rollback(edition, built, views_of(conn, ANALYTICS))
+
+    entry = Entry(
+        published_at=clock.now(),
+        action=Action.ROLLBACK,
+        edition=edition,
+        position=last.position,
+        models=last.models,
+        checks=last.checks,
+        actor=actor,
+        reason=reason,
+    )
+    return _swap(conn, entry, plan, patience or Patience())
+
+
+def _swap(conn: Connection, entry: Entry, plan: Plan, patience: Patience) -> Publication:
+    views = [change.name for change in plan(tables_of(conn, entry.edition.value))]
+    conn.commit()
+    readers.wait_for_older_snapshots(conn, entry.edition, patience)
+    until = time.monotonic() + patience.swap.total_seconds()
+    while True:
+        try:
+            return _swap_once(conn, entry, plan, patience)
+        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+            conn.rollback()
+            if time.monotonic() >= until:
+                refusal = readers.refused_by_holders(conn, entry.edition, views)
+                raise refusal from None
+            patience.rest()
+        except BaseException:
+            conn.rollback()
+            raise
+
+
+def _swap_once(conn: Connection, entry: Entry, plan: Plan, patience: Patience) -> Publication:
+    with conn.cursor() as cursor:
+        cursor.execute(_ONE_AT_A_TIME)
+        if cursor.fetchone() != (True,):
+            raise AlreadyRunning(
+                what="Somebody else publishes at this moment.",
+                why="Two at once could give readers half of each, so this one stopped.",
+                next="Look at what was published, then publish again if it is still wanted.",
+            )
+        milliseconds = round(patience.lock_timeout.total_seconds() * 1000)
+        cursor.execute(_POLITE, (f"{milliseconds}ms",))
+        # 1. what nobody waits for: the plan, made again now that we are alone, and the record
+        changes = plan(tables_of(conn, entry.edition.value))
+        done = record(conn, entry)
+        # 2. the views, each locked against readers from here on
+        for change in changes:
+            for statement in change.statements:
+                cursor.execute(statement.text)
+    conn.commit()  # 3. only now do readers find anything new, and all of it
+    return done
+
+
+def _published_as(conn: Connection, edition: Edition) -> Publication | None:
+    if published_edition(conn) is not edition:
+        return None
+    return last_publication_of(conn, edition)
+
+
+def _news(changes: Sequence[ViewChange]) -> bool:
+    """Whether a view would change, although the edition is published already."""
+    return any(change.is_news for change in changes)
+
+
+def _refuse_if_rebuilt(last: Publication, built: Mapping[str, Relation]) -> None:
+    rebuilt = sorted(
+        model
+        for model, oid in last.models.items()
+        if model not in built or built[model].oid != oid
+    )
+    if rebuilt:
+        raise PublishRefused(
+            what=f"{last.edition} is no longer what was published on "
+            f"{last.published_at:%Y-%m-%d %H:%M} UTC: {', '.join(rebuilt)} was rebuilt.",
+            why="A build of the next edition has begun there, so going back would show readers "
+            "tables of different nights.",
+            next="Let the build finish and publish it, once its checks pass.",
+        )

@@ -1,0 +1,6 @@
+select
+    id as refund_id,
+    payment_id,
+    amount,
+    refunded_at
+from {{ source('staging', 'refunds') }}
