@@ -1,5 +1,5 @@
 # What people type. `make` alone lists it.
-# Needs make and a Python 3.11 to 3.13; another one than is found: make setup PYTHON=/path/to/it
+# Needs make and a Python 3.11 to 3.13. To choose one: make clean setup PYTHON=/path/to/python3.12
 
 PYTHON ?=
 BIN := .venv/bin

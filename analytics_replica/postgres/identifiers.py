@@ -1,11 +1,13 @@
 """All quoting of identifiers and composing of SQL. Nothing else may build SQL from strings.
 
-Here: `Sql`, `name`, `table`, `literal`, `compose`. Not here: any statement. Values of rows are
-always parameters of the driver, never parts of composed SQL; `literal` exists for DDL and comments.
+Here: `Sql`, `name`, `table`, `type_name`, `literal`, `compose`. Not here: any statement. Values of
+rows are always parameters of the driver, never parts of composed SQL; `literal` exists for DDL and
+comments.
 """
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +17,11 @@ from analytics_replica.domain.tables import TableName
 
 MAX_IDENTIFIER_BYTES: Final = 63
 """PostgreSQL cuts longer names silently (NAMEDATALEN - 1), so we refuse them instead."""
+
+_TYPE_NAME: Final = re.compile(
+    r'(?:"char"|[a-z][a-z0-9_]*)(?:\(\d+(?:,-?\d+)?\))?(?: [a-z]+(?:\(\d+\))?)*(?:\[\])*'
+)
+"""How format_type prints the types of pg_catalog, for example `timestamp(3) with time zone[]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,13 @@ def literal(value: str) -> Sql:
 def number(value: int) -> Sql:
     """An integer constant."""
     return Sql(str(int(value)))
+
+
+def type_name(printed: str) -> Sql:
+    """A type of pg_catalog as format_type prints it; ValueError for anything else."""
+    if _TYPE_NAME.fullmatch(printed) is None:
+        raise ValueError(f"not a type of PostgreSQL's own: {printed!r}")
+    return Sql(printed)
 
 
 def join(separator: str, parts: Iterable[Sql]) -> Sql:

@@ -50,7 +50,7 @@ _NAMES: Final[dict[int, str]] = {
     1005: "smallint[]",
     1007: "integer[]",
     1009: "text[]",
-    1014: "character[]",
+    1014: "bpchar[]",
     1015: "character varying[]",
     1016: "bigint[]",
     1017: "point[]",
@@ -63,7 +63,7 @@ _NAMES: Final[dict[int, str]] = {
     1028: "oid[]",
     1040: "macaddr[]",
     1041: "inet[]",
-    1042: "character",
+    1042: "bpchar",
     1043: "character varying",
     1082: "date",
     1083: "time without time zone",
@@ -78,8 +78,8 @@ _NAMES: Final[dict[int, str]] = {
     1231: "numeric[]",
     1266: "time with time zone",
     1270: "time with time zone[]",
-    1560: "bit",
-    1561: "bit[]",
+    1560: '"bit"',
+    1561: '"bit"[]',
     1562: "bit varying",
     1563: "bit varying[]",
     1700: "numeric",
@@ -122,10 +122,18 @@ _NAMES: Final[dict[int, str]] = {
     6157: "int8multirange[]",
 }
 
-_BPCHAR, _VARCHAR, _NUMERIC, _BIT, _VARBIT = 1042, 1043, 1700, 1560, 1562
+_NUMERIC: Final = 1700
 _TIMES: Final = frozenset({1083, 1114, 1184, 1266})
 _HEADER: Final = 4
-"""PostgreSQL stores lengths with the size of its own length word added (VARHDRSZ)."""
+"""PostgreSQL stores most lengths with the size of its own length word added (VARHDRSZ)."""
+
+_LENGTHS: Final = {
+    1042: ("character", _HEADER),
+    1043: ("character varying", _HEADER),
+    1560: ("bit", 0),
+    1562: ("bit varying", 0),
+}
+"""Types with a length: their name when it is given, and what is stored on top of it."""
 
 
 def type_name(oid: int, modifier: int) -> str:
@@ -133,10 +141,9 @@ def type_name(oid: int, modifier: int) -> str:
     name = _NAMES.get(oid, f"user type {oid}")
     if modifier < 0:
         return name
-    if oid in (_BPCHAR, _VARCHAR):
-        return f"{name}({modifier - _HEADER})"
-    if oid in (_BIT, _VARBIT):
-        return f"{name}({modifier})"
+    if oid in _LENGTHS:
+        spelled, header = _LENGTHS[oid]
+        return f"{spelled}({modifier - header})"
     if oid in _TIMES:
         first, _, rest = name.partition(" ")
         return f"{first}({modifier}) {rest}"

@@ -12,6 +12,7 @@ from typing import Final
 from analytics_replica.errors import PublishRefused
 from analytics_replica.postgres import identifiers
 from analytics_replica.postgres.connect import Connection
+from analytics_replica.serving.relations import schemas_behind
 
 ANALYTICS: Final = "analytics"
 """The schema of the published views: the only one that analysts may use."""
@@ -60,20 +61,6 @@ create unique index if not exists edition_state_one_published
 on serving.edition_state (is_published) where is_published
 """
 
-_POINTED_AT = """
--- the schemas of the relations that the views of a schema read
-select distinct target_schema.nspname
-from pg_class view_
-join pg_namespace view_schema on view_schema.oid = view_.relnamespace
-join pg_rewrite rule on rule.ev_class = view_.oid
-join pg_depend d
-    on d.classid = 'pg_rewrite'::regclass and d.objid = rule.oid
-    and d.refclassid = 'pg_class'::regclass and d.refobjid <> view_.oid
-join pg_class target on target.oid = d.refobjid
-join pg_namespace target_schema on target_schema.oid = target.relnamespace
-where view_.relkind = 'v' and view_schema.nspname = %s
-"""
-
 
 def ensure_serving_schema(conn: Connection) -> None:
     """Schemas gold_a, gold_b, analytics and serving exist, with serving's tables. Commits.
@@ -104,29 +91,21 @@ def published_edition(conn: Connection) -> Edition | None:
 
 
 def build_edition(conn: Connection) -> Edition:
-    """The edition that nobody reads, so that it may be built.
+    """The edition that nobody reads, so that it may be built; A before the first publication.
 
-    PublishRefused if a view of `analytics` reads it all the same: dbt drops a table with everything
-    that depends on it, so building it would take the view from its readers.
+    PublishRefused, naming it, if a view of `analytics` reads it all the same.
     """
     published = published_edition(conn)
     edition = Edition.A if published is None else published.other
-    if edition in schemas_read_by(conn, ANALYTICS):
+    reading = sorted(v for v, read in schemas_behind(conn, ANALYTICS).items() if edition in read)
+    if reading:
         raise PublishRefused(
-            what=f"A view of schema {ANALYTICS} reads {edition}, the edition to be built.",
-            why="Building it would drop that view with its grants; serving.edition_state says "
-            f"that {published or 'no edition'} is published, so somebody changed a view by hand.",
-            next=f"Drop the view, or point it at {edition.other}; `select viewname, definition "
-            f"from pg_views where schemaname = '{ANALYTICS}'` shows which it is.",
+            what=f"{', '.join(reading)} in schema {ANALYTICS} reads {edition}, to be built now.",
+            why="dbt drops a table with all that depends on it, so readers would lose the view and "
+            f"its grants. {published or 'No edition'} is published, so somebody changed the view.",
+            next=f"Drop the view or point it at {edition.other}, then build again.",
         )
     return edition
-
-
-def schemas_read_by(conn: Connection, schema: str) -> frozenset[str]:
-    """The schemas that the views of this schema read, directly."""
-    with conn.cursor() as cursor:
-        cursor.execute(_POINTED_AT, (schema,))
-        return frozenset(row[0] for row in cursor.fetchall())
 
 
 def _name(schema: str) -> identifiers.Sql:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import psycopg2.errors
+import psycopg2.extensions
 
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
@@ -26,10 +27,12 @@ from analytics_replica.serving.history import (
     record,
 )
 from analytics_replica.serving.readers import Patience
-from analytics_replica.serving.relations import Relation, tables_of, views_of
+from analytics_replica.serving.relations import Relation, schemas_behind, tables_of, views_of
 from analytics_replica.serving.views import ViewChange, ViewSpec, plan_publication, plan_rollback
 
-_ONE_AT_A_TIME = "select pg_try_advisory_xact_lock(hashtextextended('analytics-replica:serving', 0))"
+_ONE_AT_A_TIME = (
+    "select pg_try_advisory_xact_lock(hashtextextended('analytics-replica:serving', 0))"
+)
 
 _POLITE = "select set_config('lock_timeout', %s, true)"
 
@@ -59,14 +62,18 @@ def publish(  # noqa: PLR0913 - who, why, when and on what grounds are all part 
     """
 
     def plan(built: Mapping[str, Relation]) -> Sequence[ViewChange]:
-        return plan_publication(edition, views, built, views_of(conn, ANALYTICS))
+        return plan_publication(edition, views, built, _published_views(conn))
 
     conn.commit()
     built = tables_of(conn, edition.value)
     models = {view.name: built[view.name].oid for view in views if view.name in built}
     changes = plan(built)
     last = _published_as(conn, edition)
-    if last and (last.position, last.models) == (position, models) and not _news(changes):
+    if (
+        last
+        and (last.position, last.models) == (position, models)
+        and not any(change.is_news for change in changes)
+    ):
         conn.commit()
         return last
     entry = Entry(
@@ -103,7 +110,7 @@ def rollback(
 
     def plan(built: Mapping[str, Relation]) -> Sequence[ViewChange]:
         _refuse_if_rebuilt(last, built)
-        return plan_rollback(edition, built, views_of(conn, ANALYTICS))
+        return plan_rollback(edition, built, _published_views(conn))
 
     entry = Entry(
         published_at=clock.now(),
@@ -132,49 +139,53 @@ def _swap(conn: Connection, entry: Entry, plan: Plan, patience: Patience) -> Pub
                 refusal = readers.refused_by_holders(conn, entry.edition, views)
                 raise refusal from None
             patience.rest()
-        except BaseException:
-            conn.rollback()
-            raise
 
 
 def _swap_once(conn: Connection, entry: Entry, plan: Plan, patience: Patience) -> Publication:
-    with conn.cursor() as cursor:
-        cursor.execute(_ONE_AT_A_TIME)
-        if cursor.fetchone() != (True,):
-            raise AlreadyRunning(
-                what="Somebody else publishes at this moment.",
-                why="Two at once could give readers half of each, so this one stopped.",
-                next="Look at what was published, then publish again if it is still wanted.",
-            )
-        milliseconds = round(patience.lock_timeout.total_seconds() * 1000)
-        cursor.execute(_POLITE, (f"{milliseconds}ms",))
-        # 1. what nobody waits for: the plan, made again now that we are alone, and the record
-        changes = plan(tables_of(conn, entry.edition.value))
-        done = record(conn, entry)
-        # 2. the views, each locked against readers from here on
-        for change in changes:
-            for statement in change.statements:
+    try:
+        with conn.cursor() as cursor:
+            _be_alone(cursor)
+            cursor.execute(_POLITE, (f"{round(patience.lock_timeout.total_seconds() * 1000)}ms",))
+            # 1. what no reader waits for: the plan, made again now that we are alone, the record
+            changes = plan(tables_of(conn, entry.edition.value))
+            done = record(conn, entry)
+            # 2. the views: from the first on, readers wait
+            for statement in (s for change in changes for s in change.statements):
                 cursor.execute(statement.text)
-    conn.commit()  # 3. only now do readers find anything new, and all of it
+        conn.commit()  # 3. only now do readers find anything new, and all of it
+    finally:
+        conn.rollback()  # nothing after a commit; else everything, so nobody commits a half
     return done
 
 
+def _be_alone(cursor: psycopg2.extensions.cursor) -> None:
+    cursor.execute(_ONE_AT_A_TIME)
+    if cursor.fetchone() != (True,):
+        raise AlreadyRunning(
+            what="Somebody else publishes at this moment.",
+            why="Two at once could give readers half of each, so this one stopped.",
+            next="Look at what was published, then publish again if it is still wanted.",
+        )
+
+
 def _published_as(conn: Connection, edition: Edition) -> Publication | None:
-    if published_edition(conn) is not edition:
+    """The edition's publication, if readers see it now, by the state and by the views."""
+    behind = schemas_behind(conn, ANALYTICS).values()
+    if published_edition(conn) is not edition or any(edition.other in read for read in behind):
         return None
     return last_publication_of(conn, edition)
 
 
-def _news(changes: Sequence[ViewChange]) -> bool:
-    """Whether a view would change, although the edition is published already."""
-    return any(change.is_news for change in changes)
+def _published_views(conn: Connection) -> dict[str, Relation]:
+    """The views of schema analytics that read an edition; others there are not ours to change."""
+    behind = schemas_behind(conn, ANALYTICS)
+    ours = {view for view, schemas in behind.items() if schemas & set(Edition)}
+    return {name: view for name, view in views_of(conn, ANALYTICS).items() if name in ours}
 
 
 def _refuse_if_rebuilt(last: Publication, built: Mapping[str, Relation]) -> None:
     rebuilt = sorted(
-        model
-        for model, oid in last.models.items()
-        if model not in built or built[model].oid != oid
+        model for model, oid in last.models.items() if model not in built or built[model].oid != oid
     )
     if rebuilt:
         raise PublishRefused(

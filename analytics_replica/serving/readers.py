@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from analytics_replica.errors import PublishRefused
 from analytics_replica.postgres.connect import Connection
@@ -41,7 +41,7 @@ where not (a.usename = current_user and a.application_name like 'analytics-repli
 """
 
 _HOLDERS = """
--- other sessions that hold a lock on one of the published views
+-- other sessions that hold a lock on one of these relations
 select distinct a.pid, a.usename, a.xact_start
 from pg_locks l
 join pg_class c on c.oid = l.relation
@@ -49,7 +49,7 @@ join pg_namespace n on n.oid = c.relnamespace
 join pg_stat_activity a on a.pid = l.pid
 where l.locktype = 'relation' and l.granted and l.pid <> pg_backend_pid()
     and l.database = (select oid from pg_database where datname = current_database())
-    and n.nspname = %s and c.relname = any(%s)
+    and n.nspname = any(%s) and c.relname = any(%s)
 order by a.pid
 """
 
@@ -81,9 +81,10 @@ class Session:
     since: datetime | None
 
     def __str__(self) -> str:
-        since = f"in a transaction since {self.since:%Y-%m-%d %H:%M:%S} UTC" if self.since else (
-            "since when is not visible to us without pg_read_all_stats"
-        )
+        if self.since is None:
+            since = "since when is visible only to members of pg_read_all_stats"
+        else:
+            since = f"open since {self.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         return f"server process {self.pid} of role {self.role}, {since}"
 
 
@@ -99,10 +100,10 @@ def older_snapshots(conn: Connection, edition: Edition) -> dict[str, Session]:
     return {transaction: Session(*who) for transaction, *who in rows}
 
 
-def holders(conn: Connection, views: Collection[str]) -> list[Session]:
-    """Sessions that hold a lock on one of these views now. Ends the transaction."""
+def holders(conn: Connection, edition: Edition, views: Collection[str]) -> list[Session]:
+    """Sessions with a lock on one of these views or its table now. Ends the transaction."""
     with conn.cursor() as cursor:
-        cursor.execute(_HOLDERS, (ANALYTICS, list(views)))
+        cursor.execute(_HOLDERS, ([ANALYTICS, edition.value], list(views)))
         rows = cursor.fetchall()
     conn.commit()
     return [Session(*row) for row in rows]
@@ -120,24 +121,26 @@ def wait_for_older_snapshots(conn: Connection, edition: Edition, patience: Patie
     while waiting:
         if time.monotonic() >= until:
             raise _in_the_way(
-                waiting, edition, "began before the edition was built and would find its tables empty"
+                waiting.values(),
+                edition,
+                "is older than the edition and would find its tables empty",
             )
         patience.rest()
         still = older_snapshots(conn, edition)
         waiting = {key: session for key, session in waiting.items() if key in still}
 
 
-def refused_by_holders(conn: Connection, edition: Edition, views: Collection[str]) -> PublishRefused:
-    """The refusal that names who kept a view locked until patience ended."""
-    found = {str(session.pid): session for session in holders(conn, views)}
-    return _in_the_way(found, edition, f"kept a view of schema {ANALYTICS} in use")
-
-
-def _in_the_way(
-    sessions: Mapping[str, Session], edition: Edition, doing: str
+def refused_by_holders(
+    conn: Connection, edition: Edition, views: Collection[str]
 ) -> PublishRefused:
-    who = "; ".join(str(session) for session in sessions.values()) or "a reader that is gone now"
-    pids = ", ".join(str(session.pid) for session in sessions.values())
+    """The refusal that names who kept a view locked until patience ended."""
+    found = holders(conn, edition, views)
+    return _in_the_way(found, edition, f"kept a view of schema {ANALYTICS} or its table in use")
+
+
+def _in_the_way(sessions: Collection[Session], edition: Edition, doing: str) -> PublishRefused:
+    who = "; ".join(str(session) for session in sessions) or "one that has ended by now"
+    pids = ", ".join(str(session.pid) for session in sessions)
     ending = f" (`select pg_terminate_backend(pid)` for {pids})" if pids else ""
     return PublishRefused(
         what=f"{edition} was not published: a transaction {doing}: {who}.",

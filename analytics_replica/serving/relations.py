@@ -17,7 +17,7 @@ _RELATIONS = """
 select c.relname, c.relkind::text, c.oid::bigint, obj_description(c.oid, 'pg_class'), a.attname,
        format_type(a.atttypid, a.atttypmod)
            || case when a.attcollation <> t.typcollation
-              then ' collate ' || a.attcollation::regcollation else '' end,
+              then ' collate ' || a.attcollation::regcollation::text else '' end,
        col_description(c.oid, a.attnum)
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
@@ -25,6 +25,21 @@ join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdroppe
 join pg_type t on t.oid = a.atttypid
 where n.nspname = %s and c.relkind = any(%s)
 order by c.relname, a.attnum
+"""
+
+_BEHIND = """
+-- for each view of a schema, the schemas of the relations that it reads itself
+select v.relname, array_agg(distinct read_schema.nspname::text)
+from pg_class v
+join pg_namespace n on n.oid = v.relnamespace
+join pg_rewrite rule on rule.ev_class = v.oid
+join pg_depend d
+    on d.classid = 'pg_rewrite'::regclass and d.objid = rule.oid
+    and d.refclassid = 'pg_class'::regclass and d.refobjid <> v.oid
+join pg_class read on read.oid = d.refobjid
+join pg_namespace read_schema on read_schema.oid = read.relnamespace
+where v.relkind = 'v' and n.nspname = %s
+group by v.relname
 """
 
 
@@ -60,6 +75,13 @@ def tables_of(conn: Connection, schema: str) -> dict[str, Relation]:
 def views_of(conn: Connection, schema: str) -> dict[str, Relation]:
     """The views of the schema by name."""
     return _read(conn, schema, ["v"])
+
+
+def schemas_behind(conn: Connection, schema: str) -> dict[str, frozenset[str]]:
+    """For each view of the schema, the schemas of what it reads."""
+    with conn.cursor() as cursor:
+        cursor.execute(_BEHIND, (schema,))
+        return {view: frozenset(read) for view, read in cursor.fetchall()}
 
 
 def _read(conn: Connection, schema: str, kinds: list[str]) -> dict[str, Relation]:

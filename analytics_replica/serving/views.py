@@ -36,11 +36,14 @@ class ViewSpec:
 
 @dataclass(frozen=True, slots=True)
 class ViewChange:
-    """The statements that point one view at an edition; `appended` columns are new in it."""
+    """The statements that point one view at an edition.
+
+    `is_news` says that readers would see another contract: a new view, column or comment.
+    """
 
     name: str
     statements: tuple[Sql, ...]
-    appended: tuple[str, ...]
+    is_news: bool = False
 
 
 def views_of_manifest(manifest: Mapping[str, Any]) -> tuple[ViewSpec, ...]:
@@ -69,7 +72,9 @@ def plan_publication(
     once, if a model was not built, or readers would lose a view, a column or a type.
     """
     names = {view.name for view in wanted}
-    faults = [f"{view} is published, but gold has no such model" for view in existing.keys() - names]
+    faults = [
+        f"{view} is published, but gold has no such model" for view in existing.keys() - names
+    ]
     for view in wanted:
         faults += _faults(view, built.get(view.name), existing.get(view.name))
     if faults:
@@ -94,7 +99,7 @@ def plan_rollback(
         faults += _retyped(view.name, table, view)
         columns = [_column_or_null(c.name, c.type_name, table) for c in view.columns]
         point = _point(edition, view.name, columns)
-        changes.append(ViewChange(view.name, (point,), ()))
+        changes.append(ViewChange(view.name, (point,)))
     if faults:
         raise _incompatible(edition, sorted(faults))
     return tuple(changes)
@@ -139,7 +144,8 @@ def _change(edition: Edition, view: ViewSpec, published: Relation | None) -> Vie
     kept = tuple(published.types) if published else ()
     added = tuple(column for column in view.columns if column not in kept)
     point = _point(edition, view.name, [name(column) for column in kept + added])
-    return ViewChange(view.name, (point, *_comments(view, published)), added if published else ())
+    comments = tuple(_comments(view, published))
+    return ViewChange(view.name, (point, *comments), is_news=bool(added or comments))
 
 
 def _point(edition: Edition, view: str, columns: Iterable[Sql]) -> Sql:
@@ -177,7 +183,7 @@ def _comments(view: ViewSpec, published: Relation | None) -> Iterable[Sql]:
 
 
 def _is_gold(node: Mapping[str, Any]) -> bool:
-    return node["resource_type"] == "model" and "gold" in node["fqn"][1:-1]
+    return bool(node["resource_type"] == "model" and node["fqn"][1] == "gold")
 
 
 def _view_of(node: Mapping[str, Any]) -> ViewSpec:

@@ -150,9 +150,11 @@ def _index(
 def _explained(
     file: Path, lines: Mapping[tuple[str, ...], int], cause: ValidationError
 ) -> SettingsInvalid:
-    # Of a value that may be one of several things, the deepest complaint is about the best match.
+    # Of a value that may be one of several things, the deepest complaint is about the best match;
+    # a mistyped key is both unknown and missing, and the unknown one is what to fix.
     problems = cause.errors(include_url=False, include_input=False)
-    problem = max(problems, key=lambda found: len(found["loc"]))
+    telling = ("value_error", "extra_forbidden")
+    problem = max(problems, key=lambda p: (len(p["loc"]), p["type"] in telling))
     steps = (str(part) for part in problem["loc"])
     # pydantic puts its own names between ours where a value may be one of several things.
     path = tuple(s for s in steps if s != "Mask" and not s.startswith(("literal[", "function-")))

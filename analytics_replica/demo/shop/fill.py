@@ -14,8 +14,6 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Final
 
-from psycopg2.extensions import cursor as Cursor
-
 from analytics_replica.demo.shop.catalogue import description
 from analytics_replica.demo.shop.people import (
     Person,
@@ -25,6 +23,7 @@ from analytics_replica.demo.shop.people import (
     spelled_phone,
 )
 from analytics_replica.demo.shop.schema import event_months
+from analytics_replica.demo.shop.world import Cursor
 from analytics_replica.postgres.connect import Connection
 from analytics_replica.postgres.identifiers import compose, name, number
 
@@ -33,7 +32,12 @@ HISTORY: Final = timedelta(weeks=78)
 
 _DRAFTS_OF_PEOPLE: Final = ("draft_customer", "draft_legacy")
 _DRAFTS_OF_ORDERS: Final = ("draft_order", "draft_order_line")
-_ACCOUNTS: Final = ("shop.customers", "shop.customer_profiles", "crm.legacy_users", "shop.addresses")
+_ACCOUNTS: Final = (
+    "shop.customers",
+    "shop.customer_profiles",
+    "crm.legacy_users",
+    "shop.addresses",
+)
 _CATALOGUE: Final = ("shop.product_categories", "shop.products")
 _SALES: Final = (
     "shop.orders",
@@ -161,24 +165,27 @@ def _copy_prose(cursor: Cursor, sizes: Sizes, seed: int) -> None:
 def _lines(people: Iterator[Person]) -> Iterator[str]:
     """Each person in the order of the columns of filling/people.sql; no value holds a tab."""
     for p in people:
-        yield "\t".join(
-            (
-                str(p.number),
-                p.full_name,
-                p.legacy_name,
-                p.email,
-                p.other_email,
-                spelled_email(p.email, p.style),
-                spelled_email(p.email, p.style // 7),
-                spelled_phone(p.phone, p.style),
-                spelled_phone(p.phone, p.style // 7),
-                spelled_card(p.card, p.style),
-                p.line1,
-                p.city,
-                p.postcode,
-                p.country,
-                p.born.isoformat(),
-                p.remark,
-                p.parcel,
+        yield (
+            "\t".join(
+                (
+                    str(p.number),
+                    p.full_name,
+                    p.legacy_name,
+                    p.email,
+                    p.other_email,
+                    spelled_email(p.email, p.style),
+                    spelled_email(p.email, p.style // 7),
+                    spelled_phone(p.phone, p.style),
+                    spelled_phone(p.phone, p.style // 7),
+                    spelled_card(p.card, p.style),
+                    p.line1,
+                    p.city,
+                    p.postcode,
+                    p.country,
+                    p.born.isoformat(),
+                    p.remark,
+                    p.parcel,
+                )
             )
-        ) + "\n"
+            + "\n"
+        )

@@ -23,25 +23,30 @@ WORD_EDGE: Final = 3
 TEST_DOMAIN: Final = "qa.shop.example"
 """Where the shop's own testers have their e-mail; masks keep domains, so gold can tell them."""
 
-FIRST_NAMES: Final = tuple(
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+FIRST_NAMES: Final = _words(
     "Ada Amir Anna Arne Björn Carla Chen Clara Daan Dilek Elif Emil Esther Eva Femke Finn Frida "
     "Goran Greta Hana Hugo Ida Igor Ines Jamal Jana Joris Julia Kaja Karl Kofi Lars Lea Lena Liam "
     "Lina Luca Maja Malik Marta Mila Milan Nadia Nils Nina Nour Ole Olga Oskar Paul Petra Pia "
     "Rafael Rana René Rosa Sami Sara Selma Sofia Sven Tara Theo Tim Tomas Ulla Uma Vera Viktor "
-    "Wanda Yara Yusuf Zoe Zoltan".split()
+    "Wanda Yara Yusuf Zoe Zoltan"
 )
-_STARTS: Final = tuple(
+_STARTS: Final = _words(
     "abe ado alm and arn bal bar bel ben ber bor bru cal car cas cor dal dan del dor ebe eck eng "
     "fal far fel fin gar gal ger gol hal han har hel hol imm jan jor kal kan kel kol lan lar lin "
-    "lom mal man mar mel mor nor old pal par pel ros sal san sol tal tar".split()
+    "lom mal man mar mel mor nor old pal par pel ros sal san sol tal tar"
 )
-_SURNAME_ENDS: Final = tuple(
+_SURNAME_ENDS: Final = _words(
     "ado aki ald ana and ann aro art asi ato ein eld ell ena end ent era ern ert eri ick ida iel "
-    "ika ilo ina ing ino ira isa old ona ong oni ora ort osa oso oth oto und ung uri uss ute".split()
+    "ika ilo ina ing ino ira isa old ona ong oni ora ort osa oso oth oto und ung uri uss ute"
 )
-_STREET_ENDS: Final = tuple("alp amp arm ash oak elm ivy ore owl urn".split())
-_REMARK_ENDS: Final = tuple("abo ebo ibo obo ubo aby eby iby oby uby".split())
-_PARCEL_ENDS: Final = tuple("axa axe axi axo axu exa exe exi exo exu".split())
+_STREET_ENDS: Final = _words("alp amp arm ash oak elm ivy ore owl urn")
+_REMARK_ENDS: Final = _words("abo ebo ibo obo ubo aby eby iby oby uby")
+_PARCEL_ENDS: Final = _words("axa axe axi axo axu exa exe exi exo exu")
 _ROADS: Final = ("Street", "Road", "Lane", "Allee", "Straße", "Square")
 _CITIES: Final = (
     ("Berlin", "DE", "10"), ("Hamburg", "DE", "20"), ("München", "DE", "80"), ("Köln", "de", "50"),

@@ -1,0 +1,1 @@
+"""Ready by four, or told early: deadlines, projections, verdicts, incidents and their messages."""

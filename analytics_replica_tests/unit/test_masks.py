@@ -1,0 +1,145 @@
+"""What each mask gives, with test vectors that other systems can check against."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics_replica.domain.tables import Column, Table, TableName
+from analytics_replica.errors import PolicyViolation
+from analytics_replica.masking.policy import Kind, Policy, Treatment
+from analytics_replica.masking.seal import TableSeal
+from analytics_replica.masking.strategies import STRATEGIES, token_of
+from analytics_replica.settings.schema import Mask
+from analytics_replica.settings.secrets import MaskingKeys
+
+KEY = bytes(range(32))
+KEYS = MaskingKeys("k1", {"k1": KEY})
+
+
+def masked(mask: Mask, *values: str | None) -> list[object]:
+    texts = pa.array(values, pa.string())
+    return list(STRATEGIES[mask.mask].apply(texts, mask, KEY).to_pylist())
+
+
+def test_a_token_is_what_the_reference_says() -> None:
+    domain_key = hmac.new(KEY, b"analytics-replica/token/v1/email", hashlib.sha256).digest()
+    expected = hmac.new(domain_key, "ada@x.org".encode(), hashlib.sha256).hexdigest()[:32]
+    assert token_of("ada@x.org", "email", KEY) == expected
+    assert masked(Mask(mask="token", domain="email"), "ada@x.org") == [expected]
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=12)), max_size=20))
+def test_tokens_are_equal_exactly_where_values_are_and_null_and_empty_stay(
+    values: list[str | None],
+) -> None:
+    tokens = masked(Mask(mask="token", domain="d"), *values)
+    for value, token in zip(values, tokens, strict=True):
+        assert (value is None) == (token is None)
+        assert (value == "") == (token == "")
+    assert len(set(values)) == len(set(tokens))
+
+
+def test_tokens_of_another_domain_or_key_never_join() -> None:
+    assert token_of("a", "one", KEY) != token_of("a", "two", KEY)
+    assert token_of("a", "one", KEY) != token_of("a", "one", KEY[::-1])
+
+
+def test_one_person_typed_in_many_ways_has_one_email_token() -> None:
+    tokens = masked(
+        Mask(mask="email", domain="email"), " Ada@X.org", "ada@x.ORG ", "ada@x.org", None, ""
+    )
+    assert len(set(tokens[:3])) == 1
+    assert str(tokens[0]).endswith("@x.org")
+    assert tokens[3:] == [None, ""]
+
+
+def test_one_phone_written_in_many_ways_has_one_token() -> None:
+    mask = Mask(mask="token", domain="phone", normalise="phone")
+    tokens = masked(mask, "+1 555 123 4567", "(555) 123-4567", "555-123-4567", "001 555 1234567")
+    assert len(set(tokens)) == 1
+
+
+@pytest.mark.parametrize(
+    ("mask", "value", "becomes"),
+    [
+        (Mask(mask="last4"), "4929 1234 5678 9012", "****9012"),
+        (Mask(mask="last4"), "12345", "****"),
+        (Mask(mask="year"), "1987-06-05", 1987),
+        (Mask(mask="year"), "infinity", None),
+        (Mask(mask="year"), "0044-03-15 BC", None),
+        (Mask(mask="initials"), "Ada  King Lovelace", "AKL"),
+        (Mask(mask="json", keep=("tier", "n")), '{"tier":"a","phone":"5","n":1.50}',
+         '{"tier": "a", "n": 1.50}'),
+        (Mask(mask="json", keep=("tier",)), '{"tier": {"phone": "5"}}', "{}"),
+        (Mask(mask="json", keep=("tier",)), '["5551234"]', None),
+        (Mask(mask="constant", value="x"), "anything", "x"),
+        (Mask(mask="null"), "anything", None),
+        (Mask(mask="email", domain="d"), "no address", token_of("no address", "d", KEY)),
+    ],
+)
+def test_a_mask_gives_what_it_promises_and_null_stays_null(
+    mask: Mask, value: str, becomes: object
+) -> None:
+    assert masked(mask, value, None) == [becomes, None]
+
+
+def policy_of(**columns: Treatment) -> Policy:
+    return Policy({TableName("s", "t"): columns})
+
+
+def table_of(*columns: Column) -> Table:
+    return Table(TableName("s", "t"), columns)
+
+
+ID = Column("id", 25, -1, "text", key=True)
+NOTE = Column("note", 25, -1, "text")
+
+
+@pytest.mark.parametrize(
+    "treatment",
+    [
+        Treatment(Kind.DROP),
+        Treatment(Kind.SEALED),
+        Treatment(Kind.MASK, Mask(mask="null")),
+        Treatment(Kind.MASK, Mask(mask="last4")),
+        Treatment(Kind.MASK, Mask(mask="token", domain="d", normalise="trim_lower")),
+    ],
+)
+def test_a_key_that_would_lose_uniqueness_is_refused(treatment: Treatment) -> None:
+    with pytest.raises(PolicyViolation, match="s.t.id"):
+        TableSeal.of(table_of(ID), policy_of(id=treatment), KEYS)
+
+
+def test_a_mask_that_does_not_fit_the_type_is_refused() -> None:
+    number = Column("n", 23, -1, "integer")
+    year = Treatment(Kind.MASK, Mask(mask="year"))
+    with pytest.raises(PolicyViolation, match="does not fit its type integer"):
+        TableSeal.of(table_of(number), policy_of(n=year), KEYS)
+
+
+def test_an_unlisted_column_is_sealed_and_a_dropped_one_is_absent() -> None:
+    policy = policy_of(id=Treatment(Kind.KEEP), note=Treatment(Kind.DROP))
+    new = Column("new", 25, -1, "text")
+    seal = TableSeal.of(table_of(ID, NOTE, new), policy, KEYS)
+    assert [(c.column.name, c.treatment) for c in seal.columns] == [
+        ("id", "keep"),
+        ("new", "sealed"),
+    ]
+    texts = [pa.array(["1"]), pa.array(["secret"]), pa.array(["secret"])]
+    assert [c.values.to_pylist() for c in seal.apply(texts)] == [["1"], [None]]
+
+
+def test_a_value_that_breaks_its_mask_is_not_in_the_error() -> None:
+    json = Column("j", 3802, -1, "jsonb")
+    policy = policy_of(j=Treatment(Kind.MASK, Mask(mask="json", keep=("a",))))
+    seal = TableSeal.of(table_of(json), policy, KEYS)
+    with pytest.raises(Exception, match="Mask json failed on column j") as caught:
+        seal.apply([pa.array(["{broken 5551234567"])])
+    assert "5551234567" not in str(caught.value)
+    assert caught.value.__cause__ is None

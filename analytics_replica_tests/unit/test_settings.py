@@ -1,0 +1,96 @@
+"""replica.yaml that is wrong is refused with the key, the line and what would fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analytics_replica.errors import SettingsInvalid
+from analytics_replica.settings.load import Settings, load_settings, masking_keys
+
+GOOD = """
+source:
+  dsn: {env: SOURCE}
+  copy_directory: copy
+masking:
+  keys: {k1: {env: KEY}}
+  active_key: k1
+tables:
+  shop.orders:
+    columns:
+      id: keep
+      email: {mask: email, domain: email}
+landing: {url: landing}
+warehouse: {dsn: {env: WAREHOUSE}}
+gold: {project_dir: dbt_project}
+"""
+
+
+def load(tmp_path: Path, text: str, **environ: str) -> Settings:
+    file = tmp_path / "replica.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_settings(file, environ)
+
+
+@pytest.mark.parametrize(
+    ("good", "wrong", "says"),
+    [
+        ("copy_directory", "copy_directry", "line 4: unknown key `source.copy_directry`"),
+        ("copy_directory", "copy_directry", "Did you mean `copy_directory`"),
+        ("domain: email", "domin: email", "Did you mean `domain`"),
+        ("id: keep", "id: keeep", "line 11: `tables.shop.orders.columns.id`"),
+        ("mask: email", "mask: scramble", "columns.email.mask`"),
+        ("{mask: email, domain: email}", "{mask: email}", "needs a `domain`"),
+        ("active_key: k1", "active_key: k2", "is not one of the keys"),
+        ("shop.orders", "orders", "not written as schema.name"),
+        ("landing: {url: landing}", "", "`landing`: Field required"),
+        ("  copy_directory: copy", "\tcopy_directory: copy", "not valid YAML"),
+        ("      id: keep", "      id: keep\n      id: drop", "`id` stands twice"),
+        ("gold:", "deadlines: {zone: Mars/Base}\ngold:", "not a time zone"),
+        ("gold:", "deadlines: {ready_by: 14:00}\ngold:", "write times in quotes"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_line_and_the_nearest_valid_one(
+    tmp_path: Path, good: str, wrong: str, says: str
+) -> None:
+    load(tmp_path, GOOD)
+    with pytest.raises(SettingsInvalid) as refused:
+        load(tmp_path, GOOD.replace(good, wrong, 1))
+    assert says in str(refused.value)
+
+
+def test_two_tables_with_one_staging_name_need_an_alias(tmp_path: Path) -> None:
+    twice = GOOD.replace("landing:", "  crm.orders: {columns: {id: keep}}\nlanding:", 1)
+    with pytest.raises(SettingsInvalid, match="would both be staging.orders"):
+        load(tmp_path, twice)
+    load(tmp_path, twice.replace("{columns: {id: keep}}", "{columns: {id: keep}, alias: old}"))
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="analytics-replica init"):
+        load_settings(tmp_path / "none.yaml", {})
+
+
+def test_the_environment_wins_over_the_environment_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SOURCE=from file\nWAREHOUSE=from file\n")
+    settings = load(tmp_path, GOOD, SOURCE="from environment")
+    assert settings.secrets.get(settings.replica.source.dsn) == "from environment"
+    assert settings.secrets.get(settings.replica.warehouse.dsn) == "from file"
+
+
+@pytest.mark.parametrize("key", ["", "zz", "ab" * 31, "not hex at all"])
+def test_a_missing_or_short_masking_key_is_refused_and_never_shown(
+    tmp_path: Path, key: str
+) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        masking_keys(load(tmp_path, GOOD, KEY=key))
+    assert not key or key not in str(refused.value)
+
+
+def test_secrets_are_not_in_any_repr(tmp_path: Path) -> None:
+    settings = load(tmp_path, GOOD, KEY="ab" * 32, SOURCE="postgresql://u:hunter2@h/d")
+    shown = repr(settings) + repr(masking_keys(settings)) + str(settings)
+    assert "hunter2" not in shown
+    assert "abab" not in shown
+    assert repr(bytes.fromhex("ab" * 32)) not in shown
