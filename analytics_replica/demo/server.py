@@ -24,6 +24,9 @@ from analytics_replica.postgres.local_server import PORT, LocalServer
 
 ENVIRONMENT_FILE: Final = "demo.env"
 
+_NOBODYS_PID: Final = 2**31 - 1
+"""Linux counts processes up to 2**22."""
+
 _EVERYWHERE: Final = {"timezone": "UTC", "log_timezone": "UTC", "log_line_prefix": "%m [%p] %u@%d "}
 _PRODUCTION: Final = {
     **_EVERYWHERE,
@@ -170,7 +173,7 @@ class DemoServers:
         return find_binaries(self.bin_dir or self.folder.programs)
 
     def _runs(self, name: str) -> bool:
-        _forget_a_stranger(self._servers[name].data_dir)
+        _forget_a_stranger(self._servers[name])
         return self._servers[name].is_running()
 
     def _start(self, name: str) -> str:
@@ -202,18 +205,22 @@ class DemoServers:
         (self._dagster_home / "dagster.yaml").write_text(text, encoding="utf-8")
 
 
-def _forget_a_stranger(data_dir: Path) -> None:
-    """Removes postmaster.pid if the process that it names is not this server.
+def _forget_a_stranger(server: LocalServer) -> None:
+    """Makes it plain that the server is down if the process in postmaster.pid is not this server.
 
     After a reboot, or in a container that was started again, the number often belongs to another
-    process, and pg_ctl would believe that the server runs. Where /proc does not tell, nothing is
-    touched.
+    process or to a dead one that nobody buried, and PostgreSQL would believe that it runs. Where
+    /proc does not tell, nothing is touched.
     """
-    pid_file = data_dir / "postmaster.pid"
+    pid_file = server.data_dir / "postmaster.pid"
     try:
-        pid = pid_file.read_text(encoding="utf-8").splitlines()[0]
-        command = Path("/proc", pid, "cmdline").read_bytes()
-    except (OSError, IndexError):
+        pid, *rest = pid_file.read_text(encoding="utf-8").splitlines(keepends=True)
+        command = Path("/proc", pid.strip(), "cmdline").read_bytes()
+    except (OSError, ValueError):
         return
-    if os.fsencode(data_dir.resolve()) not in command:
-        pid_file.unlink(missing_ok=True)
+    if os.fsencode(server.data_dir.resolve()) in command:
+        return
+    # The file stays: with a process that cannot exist, PostgreSQL itself makes sure that no
+    # orphan of the old server still has its memory, and only then removes it.
+    pid_file.write_text("".join((f"{_NOBODYS_PID}\n", *rest)), encoding="utf-8")
+    shutil.rmtree(server.socket_dir, ignore_errors=True)

@@ -52,10 +52,10 @@ def _prints(node: ast.AST) -> bool:
     match node:
         case ast.Call(func=ast.Name(id="print" | "pprint" | "input")):
             return True
-        case ast.Attribute(value=ast.Name(id="sys"), attr="stdout" | "stderr" | "stdin"):
+        case ast.Attribute(value=ast.Name(id="sys"), attr="stdout" | "stderr"):
             return True
         case ast.ImportFrom(module="sys", names=names):
-            return any(name.name in {"stdout", "stderr", "stdin"} for name in names)
+            return any(name.name in {"stdout", "stderr"} for name in names)
         case ast.Import(names=names):
             return any(name.name.split(".")[0] in {"rich", "typer", "click"} for name in names)
         case ast.ImportFrom(module=str(origin)):

@@ -1,0 +1,1 @@
+"""Staging: production's tables, masked, at one instant, in the analytics database."""

@@ -1,0 +1,185 @@
+"""One transaction in the analytics database over one ADBC connection.
+
+Here: opening it, statements, bulk loads, the lock that lets one apply run at a time, and the
+driver's errors without their text. Not here: which statements (ddl.py, merge.py, ledger.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import adbc_driver_manager
+import pyarrow as pa
+from adbc_driver_postgresql import dbapi
+from psycopg2.extensions import make_dsn
+
+from analytics_replica.errors import AlreadyRunning, WarehouseError, WarehouseUnreachable
+from analytics_replica.postgres.connect import STABLE_TEXT, connect, describe
+from analytics_replica.postgres.identifiers import Sql
+
+Statement = Sql | str
+"""Composed SQL, or a constant of the code."""
+
+LOCK_TIMEOUT: Final = "1min"
+"""How long a change of a table's definition waits for its readers; nothing else waits."""
+
+_SETTINGS: Final = (
+    f"-c search_path=pg_catalog -c lock_timeout={LOCK_TIMEOUT} "
+    # Sorting for the primary keys of a first load; the defaults of 4 and 64 MB spill.
+    "-c work_mem=64MB -c maintenance_work_mem=256MB"
+)
+
+_LOCK_KEY: Final = "hashtextextended('analytics-replica:apply', 0)"
+
+_LOCK: Final = f"select pg_try_advisory_xact_lock({_LOCK_KEY})"
+
+_HOLDER: Final = f"""
+-- who holds the apply's lock: the two halves of its 64-bit key are classid and objid
+select a.pid, to_char(a.backend_start at time zone 'UTC', 'HH24:MI')
+from pg_locks l join pg_stat_activity a using (pid)
+where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+  and ((l.classid::bigint << 32) | l.objid::bigint) = {_LOCK_KEY}
+"""
+
+
+class StatementRefused(WarehouseError):
+    """The warehouse refused a statement; `sqlstate` says what kind of refusal it was."""
+
+    def __init__(self, *, what: str, why: str, next: str, sqlstate: str) -> None:  # noqa: A002 - the law's word
+        super().__init__(what=what, why=why, next=next)
+        self.sqlstate = sqlstate
+
+    @property
+    def is_about_rows(self) -> bool:
+        """True if rows did not fit their table (data exceptions, integrity), not the server."""
+        return self.sqlstate[:2] in {"22", "23"}
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """An open transaction. Nothing that it does is seen by others before the block ends."""
+
+    connection: Any
+
+    def execute(self, statement: Statement, *values: Any) -> int:
+        """Runs the statement; returns the rows it changed (-1 where PostgreSQL does not say)."""
+        with self.connection.cursor() as cursor, _translated("a statement"):
+            cursor.execute(str(statement), values or None)
+            return int(cursor.rowcount)
+
+    def rows(self, statement: Statement, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of the query."""
+        with self.connection.cursor() as cursor, _translated("a query"):
+            cursor.execute(str(statement), values or None)
+            return list(cursor.fetchall())
+
+    def scalar(self, statement: Statement, *values: Any) -> Any:
+        """The first column of the first row."""
+        return self.rows(statement, *values)[0][0]
+
+    def load(self, reader: pa.RecordBatchReader, table: str, schema: str | None) -> int:
+        """Appends the rows to the table by binary COPY; returns how many. No schema: temporary.
+
+        The reader's columns are matched by name; each must have the type that the column receives
+        (encoding.py).
+        """
+        with self.connection.cursor() as cursor, _translated(f"loading {table}"):
+            return int(
+                cursor.adbc_ingest(
+                    table, reader, mode="append", db_schema_name=schema, temporary=schema is None
+                )
+            )
+
+    def lock(self) -> None:
+        """Lets no second apply run until this transaction ends; AlreadyRunning if one does."""
+        if self.scalar(_LOCK):
+            return
+        holder = self.rows(_HOLDER)
+        by = f"server process {holder[0][0]}, since {holder[0][1]} UTC" if holder else "it just ended"
+        raise AlreadyRunning(
+            what=f"Another apply runs already ({by}).",
+            why="Two at once would do the same work twice, so this one stopped at once.",
+            next="Wait for it to end (`analytics-replica status`), then start again.",
+        )
+
+
+@contextlib.contextmanager
+def transaction(dsn: str) -> Iterator[Transaction]:
+    """A transaction that commits when the block ends and rolls back when it fails.
+
+    WarehouseUnreachable if the server cannot be reached.
+    """
+    connection = _open(dsn)
+    try:
+        try:
+            yield Transaction(connection)
+            with _translated("the commit"):
+                connection.commit()
+        except BaseException:
+            # The connection may be gone; then the server rolls back by itself.
+            with contextlib.suppress(adbc_driver_manager.Error):
+                connection.rollback()
+            raise
+    finally:
+        with contextlib.suppress(adbc_driver_manager.Error):
+            connection.close()
+
+
+def adbc_refused(cause: adbc_driver_manager.Error, doing: str) -> WarehouseError:
+    """The driver's error rebuilt from its SQLSTATE alone; its text may quote values of rows."""
+    code = cause.sqlstate or ""
+    if not code or code.startswith(("08", "57P")):
+        return WarehouseUnreachable(
+            what=f"The connection to the warehouse broke during {doing}.",
+            why="The server rolls the transaction back; staging's last good state stays.",
+            next="Check that the server runs, then run the same command again.",
+        )
+    return StatementRefused(
+        what=f"The warehouse refused {doing}: {_meaning(code)} (SQLSTATE {code}).",
+        why="The transaction was rolled back; staging's last good state stays. The server's own "
+        "words may quote values of rows, so they are not repeated here.",
+        next="Look the SQLSTATE up in PostgreSQL's manual (appendix A); the server's log has "
+        "the statement.",
+        sqlstate=code,
+    )
+
+
+_MEANINGS: Final = {
+    "53100": "its disk is full",
+    "53200": "it is out of memory",
+    "53300": "it has no connection left",
+    "55P03": f"a reader held a table for longer than {LOCK_TIMEOUT}",
+    "42501": "our role lacks a right",
+    "40P01": "a deadlock with another session",
+}
+
+
+def _meaning(code: str) -> str:
+    classes = {"22": "a value does not fit its column", "23": "rows break a constraint"}
+    return _MEANINGS.get(code) or classes.get(code[:2]) or "it gave no reason that we may repeat"
+
+
+def _open(dsn: str) -> Any:
+    options = f"{STABLE_TEXT} {_SETTINGS}"
+    try:
+        return dbapi.connect(
+            make_dsn(dsn, application_name="analytics-replica apply", options=options)
+        )
+    except adbc_driver_manager.Error:
+        connect(dsn).close()  # says the reason, as far as it may be said
+        raise WarehouseUnreachable(
+            what=f"The warehouse at {describe(dsn)} does not accept our connection.",
+            why="Nothing was read or written; what was there stays as it is.",
+            next="Check the server's log, then run the same command again.",
+        ) from None
+
+
+@contextlib.contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except adbc_driver_manager.Error as cause:
+        raise adbc_refused(cause, doing) from None

@@ -1,0 +1,158 @@
+"""Windows: which landed files each table still needs, and from which position.
+
+Here: reading the manifests after what the ledger contains, and dividing their files by table.
+Not here: what the files say (shapes.py, compact.py), whether the chain of all manifests holds
+(landing.contiguity).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from analytics_replica.domain.batches import BatchKind, LandedFile, Manifest
+from analytics_replica.domain.lsn import ZERO, Lsn
+from analytics_replica.domain.tables import TableName
+from analytics_replica.errors import LandingBroken
+from analytics_replica.landing.layout import Store
+from analytics_replica.landing.manifest import manifests
+from analytics_replica.staging.ledger import AppliedTable, Ledger, State
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One landed file of a window, with the positions of its batch."""
+
+    file: LandedFile
+    kind: BatchKind
+    from_lsn: Lsn
+    to_lsn: Lsn
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The files of one table that staging does not contain yet, oldest first.
+
+    Events before `floor` are contained already and do not count. `copied_at` is the position of
+    the copy that the window begins with, None if it begins with changes. `complete` says that no
+    batch between what is contained and the window is missing.
+    """
+
+    table: TableName
+    parts: tuple[Part, ...]
+    floor: Lsn
+    copied_at: Lsn | None
+    complete: bool
+
+    @property
+    def files(self) -> tuple[LandedFile, ...]:
+        """The files, oldest first."""
+        return tuple(part.file for part in self.parts)
+
+    @property
+    def inserts_only(self) -> bool:
+        """True if every event is a new row with a key that no other event has."""
+        return all(file.inserts == file.rows for file in self.files)
+
+    @property
+    def unchanged(self) -> bool:
+        """True if some values must be taken from what was known before (TOAST)."""
+        return any(column.unchanged_rows for file in self.files for column in file.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What one apply has to do: the new batches, and a window for each table with changes."""
+
+    batches: tuple[Manifest, ...]
+    windows: Mapping[TableName, Window]
+
+    def advanced(self, ledger: Ledger) -> Ledger:
+        """The ledger after these batches."""
+        last = self.batches[-1]
+        return Ledger(
+            last.sequence,
+            max(ledger.position, last.position),
+            _latest(m.last_commit_at for m in self.batches),
+            last.source.system_identifier,
+        )
+
+
+def pending(
+    store: Store, ledger: Ledger, wanted: Collection[TableName], upto: int | None = None
+) -> Pending:
+    """What landing holds beyond the ledger, up to the batch `upto`, for the wanted tables.
+
+    LandingBroken if a batch is missing or another production was landed.
+    """
+    standing = [t.last_batch for t in ledger.tables.values() if t.state is State.QUARANTINED]
+    start = min([ledger.last_batch, *standing])
+    found = [m for m in manifests(store, after=start) if upto is None or m.sequence <= upto]
+    fresh = tuple(m for m in found if m.sequence > ledger.last_batch)
+    if not fresh:
+        return Pending((), {})
+    _require_sequel(fresh[0], ledger)
+    _require_one_production(fresh, ledger)
+    if any(m.kind is BatchKind.COPY and m.to_lsn < ledger.position for m in fresh):
+        # A copy from before what was applied: changes since then must be read a second time.
+        found = [m for m in manifests(store) if m.sequence <= fresh[-1].sequence]
+    windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
+    return Pending(fresh, {w.table: w for w in windows if w.parts})
+
+
+def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | None) -> Window:
+    since = known.last_batch if known else 0
+    copies = [
+        m for m in found if m.sequence > since and m.kind is BatchKind.COPY and _of(table, m)
+    ]
+    if copies:
+        copy = copies[-1]
+        later = [m for m in found if m.kind is BatchKind.STREAM and m.to_lsn > copy.to_lsn]
+        return Window(table, _parts(table, [copy, *later]), copy.to_lsn, copy.to_lsn, complete=True)
+    later = [m for m in found if m.sequence > since]
+    floor = max(known.position, known.copy_position or ZERO) if known else ZERO
+    complete = not later or later[0].sequence == since + 1
+    return Window(table, _parts(table, later), floor, None, complete)
+
+
+def _parts(table: TableName, batches: Sequence[Manifest]) -> tuple[Part, ...]:
+    return tuple(
+        Part(file, batch.kind, batch.from_lsn, batch.to_lsn)
+        for batch in sorted(batches, key=lambda m: (m.to_lsn, m.sequence))
+        for file in _of(table, batch)
+    )
+
+
+def _of(table: TableName, batch: Manifest) -> list[LandedFile]:
+    return [file for file in batch.files if file.table == table]
+
+
+def _require_sequel(first: Manifest, ledger: Ledger) -> None:
+    expected = ledger.last_batch + 1
+    begins_anew = ledger.last_batch == 0 and first.kind is BatchKind.COPY
+    if first.sequence != expected and not begins_anew:
+        raise LandingBroken(
+            what=f"Staging needs batch {expected} next, but landing goes on with {first.sequence}.",
+            why="Applying the later ones would lose the changes in between.",
+            next="Restore the missing manifests from a backup of landing, or copy the tables again "
+            "with `analytics-replica capture --first-copy`.",
+        )
+
+
+def _require_one_production(batches: Sequence[Manifest], ledger: Ledger) -> None:
+    known = {m.source.system_identifier for m in batches}
+    if ledger.system_identifier is not None:
+        known.add(ledger.system_identifier)
+    if len(known) > 1:
+        raise LandingBroken(
+            what="Landing holds batches of another production than staging "
+            f"(system identifiers {', '.join(sorted(known))}).",
+            why="Positions of two servers cannot be compared; rows of both would be mixed.",
+            next="Give the new production a landing and a warehouse of its own, or rebuild staging "
+            "from a landing that holds only its batches.",
+        )
+
+
+def _latest(times: Iterable[datetime | None]) -> datetime | None:
+    return max((time for time in times if time is not None), default=None)
