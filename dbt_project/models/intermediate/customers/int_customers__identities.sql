@@ -1,7 +1,8 @@
 {#
   Which records are the same person. A record is an account of the shop or a user of the old CRM.
 
-  1. A test account is nobody: it is linked to no other record.
+  1. A test account (by its status, or by an e-mail of the testers' own domain, which masking keeps)
+     is nobody: it is linked to no other record.
   2. Equal e-mails are one person (tokens of equal e-mails are equal, whatever their spelling).
      An e-mail on more than `shared_mailbox` records is a mailbox of many people: it links nobody.
   3. A phone number links one person of the CRM with one person of the shop, if nobody else has it.
@@ -11,6 +12,7 @@
      grows, then the smallest key. So a new account of a known person does not rename them.
 #}
 {%- set shared_mailbox = 10 -%}
+{%- set testers_domain = 'qa.shop.example' -%}
 
 with recursive all_records as (
 
@@ -33,7 +35,8 @@ with recursive all_records as (
         cast(null as {{ dbt.type_string() }}) as legacy_key,
         email_masked,
         phone_token,
-        coalesce({{ spelling('account_status') }} = 'test', false) as is_test_account
+        coalesce({{ spelling('account_status') }} = 'test', false)
+            or coalesce(email_masked like '%@{{ testers_domain }}', false) as is_test_account
     from {{ ref('base_shop__customers') }}
 
 ),

@@ -1,0 +1,126 @@
+"""Every byte of a file: as it lies on disk, and what it holds if it is packed.
+
+Here: walking folders, reading pieces, expanding gzip and zstd, decoding Parquet column by column.
+Not here: what the bytes are searched for (demo.planted).
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+PIECE_BYTES: Final = 4 << 20
+BATCH_ROWS: Final = 65_536
+_PARQUET, _GZIP, _ZSTD = b"PAR1", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
+_HEAD_BYTES: Final = 4
+
+UNREADABLE: Final = (OSError, EOFError, zlib.error, pa.ArrowException)
+"""What a file raises that cannot be read, or is not what its first bytes say."""
+
+
+def files_under(paths: Iterable[Path]) -> Iterator[Path]:
+    """All regular files at or below the paths, once each; links are followed, sockets left out.
+
+    A path that does not exist is yielded as it is, so that reading it fails and is reported.
+    """
+    seen: set[tuple[int, int]] = set()
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        for folder, folders, names in os.walk(path, followlinks=True):
+            status = Path(folder).stat()
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            folders.sort()
+            yield from (file for name in sorted(names) if _is_regular(file := Path(folder, name)))
+
+
+def raw_pieces(file: Path) -> Iterator[bytes]:
+    """The file's bytes in order."""
+    with file.open("rb", buffering=0) as opened:
+        while piece := opened.read(PIECE_BYTES):
+            yield piece
+
+
+def expanded_pieces(file: Path) -> Iterator[bytes]:
+    """What a Parquet, gzip or zstd file holds, known by its first bytes; nothing for others."""
+    with file.open("rb") as opened:
+        head = opened.read(_HEAD_BYTES)
+    if head == _PARQUET:
+        yield from _parquet_pieces(file)
+    elif head.startswith(_GZIP):
+        with gzip.open(file) as packed:
+            while piece := packed.read(PIECE_BYTES):
+                yield piece
+    elif head == _ZSTD:
+        with pa.input_stream(str(file), compression="zstd") as packed:
+            while piece := packed.read(PIECE_BYTES):
+                yield piece
+
+
+def _parquet_pieces(file: Path) -> Iterator[bytes]:
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
+            for column in batch.columns:
+                for values in _leaves(column):
+                    yield b"\n" + _joined(values)
+
+
+def _leaves(values: pa.Array) -> Iterator[pa.Array]:
+    """The arrays of plain values inside nested ones."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        yield from _leaves(values.dictionary)
+    elif pa.types.is_struct(kind):
+        for field in values.flatten():
+            yield from _leaves(field)
+    elif pa.types.is_map(kind):
+        yield from _leaves(values.keys)
+        yield from _leaves(values.items)
+    elif pa.types.is_nested(kind):
+        yield from _leaves(values.flatten())
+    else:
+        yield values
+
+
+def _joined(values: pa.Array) -> bytes:
+    """Texts, bytes and whole numbers one per line; times and fractions hold no personal value."""
+    kind = values.type
+    if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        values = values.cast(pa.string())
+    elif not (pa.types.is_binary(kind) or _is_like_binary(kind)):
+        return b""
+    present = values.cast(pa.large_binary()).drop_null()
+    lines = pa.LargeListArray.from_arrays(pa.array([0, len(present)], pa.int64()), present)
+    return bytes(pc.binary_join(lines, b"\n")[0].as_buffer())
+
+
+def _is_like_binary(kind: pa.DataType) -> bool:
+    of = pa.types
+    return bool(
+        of.is_string(kind)
+        or of.is_large_string(kind)
+        or of.is_large_binary(kind)
+        or of.is_string_view(kind)
+        or of.is_binary_view(kind)
+        or of.is_fixed_size_binary(kind)
+    )
+
+
+def _is_regular(file: Path) -> bool:
+    try:
+        return stat.S_ISREG(file.stat().st_mode)
+    except FileNotFoundError:
+        return False  # a link to nowhere, or gone meanwhile

@@ -1,0 +1,179 @@
+"""The search for personal values outside production, in every byte on disk and every table.
+
+Here: searching files and servers, and the report. Not here: what is searched for (demo.planted),
+how a file is read (demo.disk).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import psycopg2
+from psycopg2.extensions import make_dsn
+
+from analytics_replica.demo.disk import (
+    PIECE_BYTES,
+    UNREADABLE,
+    expanded_pieces,
+    files_under,
+    raw_pieces,
+)
+from analytics_replica.demo.planted import PlantedValues, Scanner, planted_values
+from analytics_replica.demo.shop.people import Kind
+from analytics_replica.domain.tables import TableName
+from analytics_replica.domain.verdicts import Finding, Verdict
+from analytics_replica.postgres.connect import Connection, connect
+from analytics_replica.postgres.identifiers import compose, table
+
+__all__ = ["Hit", "PlantedValues", "SearchReport", "planted_values", "search"]
+
+_DATABASES: Final = "select datname from pg_database where datallowconn order by datname"
+_TABLES: Final = """
+-- everything that stores rows; long values (pg_toast) come with the rows that they belong to
+select n.nspname, c.relname
+from pg_class as c
+join pg_namespace as n on n.oid = c.relnamespace
+where c.relkind in ('r', 'm') and c.relpersistence <> 't' and n.nspname <> 'pg_toast'
+order by n.nspname, c.relname
+"""
+_ALL_ROWS: Final = "copy (select * from only {table}) to stdout"
+_NOTHING: Final = bytes(PIECE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Personal values of one kind in one place; how many, never which."""
+
+    where: str
+    kind: Kind
+    count: int
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """What was searched, what was found, and what could not be read."""
+
+    files: int
+    bytes: int
+    tables: int
+    rows: int
+    planted: int
+    hits: tuple[Hit, ...]
+    unsearched: tuple[str, ...]
+    took: timedelta
+
+    @property
+    def found(self) -> int:
+        """How many values were found; 0 means little unless `verdict` passes."""
+        return sum(hit.count for hit in self.hits)
+
+    def verdict(self) -> Verdict:
+        """PASS if all was searched and nothing found; CANNOT_TELL if something was not searched."""
+        figures = {"files": self.files, "bytes": self.bytes, "rows": self.rows, "found": self.found}
+        if self.hits:
+            faults = [Finding(hit.where, f"{hit.kind}, {hit.count} times") for hit in self.hits]
+            return Verdict.from_findings("leaks", faults, **figures)
+        reasons = [Finding(where, "could not be searched") for where in self.unsearched]
+        if not self.planted:
+            reasons.append(Finding("production", "holds no value to search for"))
+        if reasons:
+            return Verdict.cannot_tell("leaks", *reasons, **figures)
+        return Verdict.from_findings("leaks", (), **figures)
+
+
+def search(paths: Sequence[Path], dsns: Sequence[str], planted: PlantedValues) -> SearchReport:
+    """Looks for the planted values in all files under `paths` and in all tables behind `dsns`.
+
+    Links are followed. Each DSN opens all databases of its server, so it should be a superuser's.
+    Files that vanish meanwhile are passed over; what cannot be read is reported.
+    """
+    started = time.monotonic()
+    sweep = _Sweep(planted)
+    for file in files_under(paths):
+        sweep.search_file(file)
+    for dsn in dsns:
+        sweep.search_server(dsn)
+    return SearchReport(
+        files=sweep.files,
+        bytes=sweep.bytes,
+        tables=sweep.tables,
+        rows=sweep.rows,
+        planted=len(planted),
+        hits=tuple(Hit(where, kind, n) for (where, kind), n in sorted(sweep.hits.items())),
+        unsearched=tuple(sweep.unsearched),
+        took=timedelta(seconds=time.monotonic() - started),
+    )
+
+
+@dataclass
+class _Sweep:
+    """One search in progress: what was seen so far."""
+
+    planted: PlantedValues
+    files: int = 0
+    bytes: int = 0
+    tables: int = 0
+    rows: int = 0
+    hits: Counter[tuple[str, Kind]] = field(default_factory=Counter)
+    unsearched: list[str] = field(default_factory=list)
+
+    def search_file(self, file: Path) -> None:
+        """The file as it is, then what it holds if it is packed."""
+        self.files += 1
+        for pieces in (raw_pieces, expanded_pieces):
+            scanner = Scanner(self.planted)
+            try:
+                for piece in pieces(file):
+                    self._feed(scanner, piece)
+            except UNREADABLE:
+                if file.exists():
+                    self.unsearched.append(str(file))
+            self._note(str(file), scanner)
+
+    def search_server(self, dsn: str) -> None:
+        """Every table of every database of the server."""
+        with closing(connect(dsn)) as opened, opened.cursor() as cursor:
+            cursor.execute(_DATABASES)
+            databases = [database for (database,) in cursor.fetchall()]
+        for database in databases:
+            with closing(connect(make_dsn(dsn, dbname=database))) as opened:
+                opened.autocommit = True
+                with opened.cursor() as cursor:
+                    cursor.execute(_TABLES)
+                    tables = [TableName(*found) for found in cursor.fetchall()]
+                for of in tables:
+                    self._search_table(opened, database, of)
+
+    def _search_table(self, opened: Connection, database: str, of: TableName) -> None:
+        scanner = Scanner(self.planted)
+        where = f"{database}: {of}"
+        rows = _Rows(scanner, self)
+        try:
+            with opened.cursor() as cursor:
+                cursor.copy_expert(str(compose(_ALL_ROWS, table=table(of))), rows)
+        except psycopg2.errors.UndefinedTable:
+            return  # dropped meanwhile
+        except psycopg2.Error:
+            self.unsearched.append(where)
+        rows.flush()
+        self.tables += 1
+        self.rows += rows.count
+        self._note(where, scanner)
+
+    def feed(self, scanner: Scanner, piece: bytes) -> None:
+        """Searches a piece. Empty pages are only counted."""
+        self.bytes += len(piece)
+        if piece != _NOTHING[: len(piece)]:
+            scanner.feed(piece)
+
+    def _note(self, where: str, scanner: Scanner) -> None:
+        scanner.end()
+        for kind, count in scanner.found.items():
+            self.hits[where, kind] += count

@@ -1,0 +1,1 @@
+"""Assets: one file for each step of the journey; each takes resources, calls down, reports."""

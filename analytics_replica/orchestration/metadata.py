@@ -1,0 +1,172 @@
+"""What the graph shows of each asset: columns, lineage, rows, positions, seconds.
+
+Here: our figures as Dagster's metadata. Not here: computing them. Names, counts, positions and
+times only; never a value of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import dagster as dg
+
+from analytics_replica.domain.batches import LandedFile, Manifest
+from analytics_replica.domain.tables import TableName
+from analytics_replica.landing.capture import CaptureReport
+from analytics_replica.masking.policy import Kind, Policy
+from analytics_replica.orchestration import keys
+from analytics_replica.serving.history import Publication
+from analytics_replica.settings.load import Settings
+from analytics_replica.staging.ledger import AppliedTable, Ledger
+
+DURATION: Final = "duration_s"
+"""Seconds of the step that made the asset; projections are made of these."""
+
+DURATIONS: Final = "durations_s"
+"""On `ready`: seconds by step of the whole night."""
+
+Metadata = Mapping[str, Any]
+
+
+def of_raw(settings: Settings, policy: Policy, table: TableName) -> Metadata:
+    """What is known of a landed table before anything was captured: columns by the policy."""
+    columns = [
+        dg.TableColumn(name, type=_promised(policy, table, name), description=_words(policy, table, name))
+        for name in policy.published(table)
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/uri": settings.landing_url,
+        "production table": str(table),
+    }
+
+
+def of_staging(settings: Settings, policy: Policy, table: TableName) -> Metadata:
+    """What is known of a staging table before anything was applied: columns, and where from."""
+    schema = settings.replica.warehouse.staging_schema
+    return {
+        **of_raw(settings, policy, table),
+        "dagster/uri": None,
+        "dagster/table_name": f"{schema}.{settings.staging_name(table)}",
+        "dagster/column_lineage": lineage(settings, table, policy.published(table)),
+    }
+
+
+def of_captured(report: CaptureReport, table: TableName) -> Metadata:
+    """What one capture did to one table."""
+    files = [file for made in report.manifests for file in made.files if file.table == table]
+    metadata: dict[str, Any] = {
+        DURATION: round(report.seconds, 3),
+        "rows": sum(file.rows for file in files),
+        "dagster/row_count": sum(file.rows for file in files),
+        "inserts": sum(file.inserts for file in files),
+        "updates": sum(file.updates for file in files),
+        "deletes": sum(file.deletes for file in files),
+        "truncates": sum(file.truncates for file in files),
+        "bytes": sum(file.bytes for file in files),
+        "batches": len(report.manifests),
+        "first copy": report.first_copy,
+        **_range(report.manifests),
+        "position": str(report.position),
+    }
+    if files:
+        metadata["dagster/column_schema"] = _landed_schema(files[-1])
+    return metadata
+
+
+def of_applied(
+    settings: Settings, ledger: Ledger, table: TableName, seconds: float, batches: int
+) -> Metadata:
+    """What staging holds of one table after an apply, as the ledger says."""
+    known = ledger.tables.get(table)
+    metadata: dict[str, Any] = {
+        DURATION: round(seconds, 3),
+        "batches": batches,
+        "position": str(ledger.position),
+        "data as of": _when(ledger.last_commit_at),
+    }
+    if known is not None:
+        metadata |= {
+            "dagster/row_count": known.rows,
+            "inserted": known.inserted,
+            "updated": known.updated,
+            "deleted": known.deleted,
+            "state": known.state.value if known.reason is None else known.reason,
+            "dagster/column_schema": _applied_schema(known),
+            "dagster/column_lineage": lineage(settings, table, [c.name for c in known.columns]),
+        }
+    return metadata
+
+
+def of_published(
+    done: Publication, ledger: Ledger, durations: Mapping[str, float]
+) -> dict[str, Any]:
+    """What readers were given."""
+    return {
+        "edition": done.edition.value,
+        "position": str(done.position),
+        "data as of": _when(ledger.last_commit_at),
+        "published at": _when(done.published_at),
+        "views": len(done.models),
+        DURATIONS: dg.MetadataValue.json(dict(durations)),
+    }
+
+
+def lineage(
+    settings: Settings, table: TableName, columns: Iterable[str]
+) -> dg.TableColumnLineage:
+    """Each staging column comes from the landed column of its name."""
+    raw = keys.raw(settings, table)
+    return dg.TableColumnLineage({name: [dg.TableColumnDep(raw, name)] for name in columns})
+
+
+def _landed_schema(file: LandedFile) -> dg.TableSchema:
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                landed.column.name,
+                type=landed.staging_type,
+                description=f"{landed.treatment}; {landed.column.type_name} in production",
+                constraints=dg.TableColumnConstraints(nullable=landed.column.nullable),
+            )
+            for landed in file.columns
+        ]
+    )
+
+
+def _applied_schema(table: AppliedTable) -> dg.TableSchema:
+    return dg.TableSchema(
+        [
+            dg.TableColumn(column.name, type=column.staging_type, description=column.treatment)
+            for column in table.columns
+        ]
+    )
+
+
+def _range(manifests: tuple[Manifest, ...]) -> Metadata:
+    if not manifests:
+        return {}
+    commits = [made.last_commit_at for made in manifests if made.last_commit_at is not None]
+    return {
+        "from LSN": str(manifests[0].from_lsn),
+        "to LSN": str(manifests[-1].to_lsn),
+        "transactions": sum(made.transactions for made in manifests),
+        "data as of": _when(max(commits, default=None)),
+    }
+
+
+def _promised(policy: Policy, table: TableName, column: str) -> str:
+    done = policy.treatment(table, column)
+    return "as in production" if done.kind is Kind.KEEP else "as masked"
+
+
+def _words(policy: Policy, table: TableName, column: str) -> str:
+    return policy.treatment(table, column).describe()
+
+
+def _when(moment: datetime | None) -> dg.MetadataValue[Any]:
+    if moment is None:
+        return dg.MetadataValue.text("unknown: no transaction was seen yet")
+    return dg.MetadataValue.timestamp(moment)

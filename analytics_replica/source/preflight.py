@@ -1,0 +1,149 @@
+"""Whether production is ready to be captured: one verdict for each thing that must be so.
+
+Here: the questions, in the order in which a person would solve them. Not here: the guards that
+capture itself uses and that answer them (slot.py), printing (cli). Asks production what one capture
+asks: IDENTIFY_SYSTEM and the single catalog read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from analytics_replica.domain.batches import Manifest
+from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
+from analytics_replica.errors import ReplicaError, SourceNotPrepared
+from analytics_replica.settings.load import Settings
+from analytics_replica.source.replication import SourceConnection, SystemIdentity
+from analytics_replica.source.slot import (
+    SourceState,
+    guard_resume,
+    require_policy_published,
+    require_prepared,
+)
+
+NEXT: Final = "next"
+"""The subject of the finding that says what to do about the ones before it."""
+
+REACHABLE: Final = "production answers"
+ROLE: Final = "our role may replicate"
+WAL_LEVEL: Final = "wal_level is logical"
+PUBLICATION: Final = "the publication exists"
+POLICY: Final = "the publication is replica.yaml's"
+SLOT: Final = "the slot is ours and free"
+POSITION: Final = "slot and landing agree"
+
+QUESTIONS: Final = (REACHABLE, ROLE, WAL_LEVEL, PUBLICATION, POLICY, SLOT, POSITION)
+
+_FINE_PUBLICATION: Final = {"oid": 0, "all_tables": False, "operations": [True] * 4}
+
+
+def preflight(settings: Settings, *, last: Manifest | None = None) -> list[Verdict]:
+    """One verdict for each of QUESTIONS, in order; never raises what it judges.
+
+    CANNOT_TELL where an earlier answer made a question unanswerable. `last` is the newest landed
+    batch: with it, the slot must stand where landing ends.
+    """
+    source = settings.replica.source
+    try:
+        dsn = settings.secrets.get(source.dsn)
+        with SourceConnection(dsn) as connection:
+            system = connection.identify()
+            state = connection.read_state(source.slot, source.publication)
+    except SourceNotPrepared as no_right:
+        passed = _passed(REACHABLE)
+        return [passed, failed(ROLE, no_right), *_unknown(QUESTIONS[2:], "our role is refused")]
+    except ReplicaError as cause:
+        return [failed(REACHABLE, cause), *_unknown(QUESTIONS[1:], "production was not read")]
+    return [_passed(REACHABLE), _passed(ROLE), *_of_state(settings, system, state, last)]
+
+
+def failed(about: str, cause: ReplicaError) -> Verdict:
+    """FAIL with what happened, and what to do next as the last finding."""
+    return Verdict.from_findings(
+        about, [Finding("production", cause.what), Finding(NEXT, cause.next)]
+    )
+
+
+def _of_state(
+    settings: Settings, system: SystemIdentity, state: SourceState, last: Manifest | None
+) -> Iterator[Verdict]:
+    source = settings.replica.source
+    fine_slot = {
+        "plugin": "pgoutput",
+        "database": state.database,
+        "wal_status": "reserved",
+        "restart_lsn": "0/1",
+        "active_pid": None,
+    }
+    # The guard stops at the first fault, so each question is asked with all else as it should be.
+    alone = {
+        WAL_LEVEL: replace(state, publication=_FINE_PUBLICATION, slot=fine_slot),
+        PUBLICATION: replace(state, wal_level="logical", slot=fine_slot),
+        SLOT: replace(state, wal_level="logical", publication=_FINE_PUBLICATION),
+    }
+
+    def prepared(question: str) -> Verdict:
+        return _asked(
+            question,
+            lambda: require_prepared(alone[question], source.slot, source.publication),
+        )
+
+    yield prepared(WAL_LEVEL)
+    publication = prepared(PUBLICATION)
+    yield publication
+    yield _of_policy(settings, state, publication)
+    yield prepared(SLOT)
+    yield _of_position(settings, system, state, last)
+
+
+def _of_policy(settings: Settings, state: SourceState, publication: Verdict) -> Verdict:
+    if not publication.passed:
+        return _cannot_tell(POLICY, "there is no usable publication")
+    wanted = {
+        table: tuple(name for name, rule in rules.columns.items() if rule != "drop")
+        for table, rules in settings.tables.items()
+    }
+    verdict = _asked(POLICY, lambda: require_policy_published(state, wanted))
+    return replace(verdict, figures={"tables": len(wanted)}) if verdict.passed else verdict
+
+
+def _of_position(
+    settings: Settings, system: SystemIdentity, state: SourceState, last: Manifest | None
+) -> Verdict:
+    if state.slot is None or state.slot["restart_lsn"] is None or state.publication is None:
+        return _cannot_tell(POSITION, "slot or publication is missing")
+    health = state.slot_state(system.flushed)
+    figures: dict[str, int | float | str] = {
+        "retained_bytes": health.retained_bytes,
+        "confirmed": str(health.confirmed_lsn),
+    }
+    if last is None:
+        return Verdict(POSITION, Outcome.PASS, figures=figures)
+    source = settings.replica.source
+    identity = state.identity(
+        system.system_identifier, system.timeline, source.slot, source.publication
+    )
+    verdict = _asked(POSITION, lambda: guard_resume(last, identity, health))
+    return replace(verdict, figures=figures)
+
+
+def _asked(about: str, guard: Callable[[], None]) -> Verdict:
+    try:
+        guard()
+    except ReplicaError as cause:
+        return failed(about, cause)
+    return _passed(about)
+
+
+def _passed(about: str) -> Verdict:
+    return Verdict(about, Outcome.PASS)
+
+
+def _unknown(questions: tuple[str, ...], reason: str) -> list[Verdict]:
+    return [_cannot_tell(about, reason) for about in questions]
+
+
+def _cannot_tell(about: str, reason: str) -> Verdict:
+    return Verdict.cannot_tell(about, Finding("preflight", reason))

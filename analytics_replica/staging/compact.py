@@ -1,0 +1,154 @@
+"""Compaction: the last state of every key among the landed events of one table.
+
+Here: a window's events as one relation in DuckDB, what voids them, and which of them are last.
+Not here: values that production did not log (lineage.py), tables without a key (multiset.py),
+changing staging (merge.py).
+
+Events are ordered by (LSN, ordinal), written as one number: `at`. In the relation, the columns of
+the shape are c0, c1, … and their unchanged flags u0, u1, …, so that no name can clash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from analytics_replica.domain.batches import (
+    COMMITTED_AT,
+    EXACT_PREFIX,
+    LSN,
+    OP,
+    ORDINAL,
+    UNCHANGED_PREFIX,
+)
+from analytics_replica.postgres.identifiers import Sql, column_label, compose, join, name, number
+from analytics_replica.staging.encoding import Encoding, encoding_of
+from analytics_replica.staging.shapes import Shape, ShapeColumn
+from analytics_replica.staging.windows import Window
+from analytics_replica.staging.workbench import Workbench
+
+ORDINALS: Final = 2**40
+"""`at` is LSN × this + ordinal: more ordinals than any transaction or copy has rows."""
+
+_EVENTS: Final = """
+-- the events that count: not contained in staging yet, and after the last truncation
+create or replace temp view events as
+select {op} as op, {at} as at, {lsn}::bigint as lsn, {committed_at} as committed_at {columns}
+from {files}
+where {lsn} >= {floor} and {at} > {void}
+"""
+
+_TRUNCATED_AT: Final = """
+select max({at}) from {files} where {op} = 't' and {lsn} >= {floor}
+"""
+
+_LATEST: Final = """
+-- one row for each key: its last event, whether it leaves a row, and whether the key is new
+create or replace temp table latest as
+select max(at) as at, arg_max(op, at) <> 'd' as live, arg_min(op, at) in ('i', 'm') as fresh
+from events
+group by {key}
+"""
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events of a window as the relation `events` in a workbench.
+
+    `void` says that nothing of staging's rows is left before these events: a copy or a truncation.
+    `encodings` follow the shape's columns.
+    """
+
+    bench: Workbench
+    window: Window
+    shape: Shape
+    void: bool
+    encodings: tuple[Encoding, ...]
+
+    @cached_property
+    def key(self) -> tuple[int, ...]:
+        """The positions of the key's columns."""
+        return tuple(i for i, c in enumerate(self.shape.columns) if c.key)
+
+    @cached_property
+    def flagged(self) -> tuple[int, ...]:
+        """The positions of columns that have an unchanged flag."""
+        return tuple(i for i, c in enumerate(self.shape.columns) if c.unchanged)
+
+
+def open_events(bench: Workbench, window: Window, shape: Shape) -> Events:
+    """The window's events, ready to be asked. Replaces those of the workbench's last table."""
+    files = bench.files([file.path for file in window.files])
+    truncated_at = None
+    # The rows of a copy stand one byte before its position.
+    floor = window.floor.value - (1 if window.copied_at is not None else 0)
+    system = _system(files, floor)
+    if any(file.truncates for file in window.files):
+        query = {key: system[key] for key in ("at", "files", "op", "lsn", "floor")}
+        truncated_at = bench.scalar(compose(_TRUNCATED_AT, **query))
+    columns = join("", _read_columns(shape))
+    void = number(-1 if truncated_at is None else truncated_at)
+    bench.execute(compose(_EVENTS, **system, columns=columns, void=void))
+    landed = bench.types(compose("select * from events"))
+    encodings = tuple(
+        encoding_of(column.staging_type, landed[f"c{i}"]) for i, column in enumerate(shape.columns)
+    )
+    voided = window.copied_at is not None or truncated_at is not None
+    return Events(bench, window, shape, voided, encodings)
+
+
+def find_latest(events: Events) -> None:
+    """Makes the table `latest`: at, live, fresh; one row for each key."""
+    events.bench.execute(compose(_LATEST, key=columns_of(events.key)))
+
+
+def column(position: int) -> Sql:
+    """The name of the shape's column at this position."""
+    return name(f"c{position}")
+
+
+def columns_of(positions: Iterable[int], prefix: str = "c", of: str | None = None) -> Sql:
+    """The columns at these positions, with commas; of this relation if given."""
+    relation = f"{of}." if of else ""
+    return join(", ", (Sql(f"{relation}{prefix}{i}") for i in positions))
+
+
+def sent(encodings: Sequence[Encoding], labels: Iterable[Sql], of: str) -> Sql:
+    """The columns of this relation as they are sent, under these labels."""
+    parts = (
+        compose("{value} as {label}", value=encoding.send(Sql(f"{of}.c{i}")), label=label)
+        for i, (encoding, label) in enumerate(zip(encodings, labels, strict=True))
+    )
+    return join(", ", parts)
+
+
+def _system(files: Sql, floor: int) -> dict[str, Sql]:
+    lsn, ordinal = name(LSN), name(ORDINAL)
+    at = compose("{lsn}::hugeint * {n} + {ordinal}", lsn=lsn, n=number(ORDINALS), ordinal=ordinal)
+    return {
+        "files": files,
+        "op": name(OP),
+        "lsn": lsn,
+        "at": at,
+        "committed_at": name(COMMITTED_AT),
+        "floor": number(floor),
+    }
+
+
+def _read_columns(shape: Shape) -> Iterable[Sql]:
+    for i, described in enumerate(shape.columns):
+        yield compose(", {value} as {label}", value=_value(described), label=column(i))
+        if described.unchanged:
+            flag = column_label(UNCHANGED_PREFIX + described.name)
+            label = name(f"u{i}")
+            yield compose(", coalesce({flag}, false) as {label}", flag=flag, label=label)
+
+
+def _value(described: ShapeColumn) -> Sql:
+    value = column_label(described.name)
+    if not described.exact:
+        return value
+    exact = column_label(EXACT_PREFIX + described.name)
+    return compose("coalesce({exact}, {value}::varchar)", exact=exact, value=value)

@@ -1,0 +1,123 @@
+"""The shape of a table over a window: its columns by name, from all files, newest last word.
+
+Here: joining the column lists of a window's files, and what the ledger remembers of them. Not
+here: the table in the warehouse (ddl.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from analytics_replica.domain.batches import LandedColumn, LandedFile
+from analytics_replica.domain.tables import TableName
+from analytics_replica.staging.ledger import AppliedColumn, AppliedTable
+from analytics_replica.staging.quarantine import quarantined
+from analytics_replica.staging.widening import require_widening
+from analytics_replica.staging.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeColumn:
+    """A column of the window.
+
+    `exact` and `unchanged` say whether some file uses the side column; `comes` whether the newest
+    file still has the column.
+    """
+
+    name: str
+    staging_type: str
+    treatment: str
+    key: bool
+    exact: bool
+    unchanged: bool
+    comes: bool
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The columns of a table over a window: as the newest file has them, then the vanished."""
+
+    table: TableName
+    columns: tuple[ShapeColumn, ...]
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """The names of the columns that identify a row; empty for a keyless table."""
+        return tuple(c.name for c in self.columns if c.key)
+
+    def index(self, name: str) -> int:
+        """The position of the column called `name`."""
+        return next(i for i, c in enumerate(self.columns) if c.name == name)
+
+
+def shape_of(window: Window) -> Shape:
+    """The shape of these files together.
+
+    ColumnNarrowed if a type changed in a way that may lose values; TableQuarantined if the key
+    changed: then events before and after it speak of different rows.
+    """
+    table, files = window.table, window.files
+    columns: dict[str, ShapeColumn] = {}
+    for file in files:
+        _require_same_key(table, files[0], file)
+        for landed in file.columns:
+            name = landed.column.name
+            columns[name] = _joined(table, columns.get(name), landed)
+    newest = [landed.column.name for landed in files[-1].columns]
+    vanished = [replace(c, comes=False) for n, c in columns.items() if n not in newest]
+    return Shape(table, (*(columns[name] for name in newest), *vanished))
+
+
+def remembered(window: Window, known: AppliedTable | None) -> tuple[AppliedColumn, ...]:
+    """The newest file's columns for the ledger, each with the position it comes from.
+
+    A column that was there, with the same treatment, since the table was copied has none.
+    """
+    first = window.parts[0]
+    anew = known is None or window.copied_at is not None
+    before: Mapping[str, AppliedColumn] = {} if anew or not known else _by_name(known.columns)
+    seen = dict(before)
+    for part in window.parts:
+        since = None if anew and part is first else part.from_lsn
+        current: dict[str, AppliedColumn] = {}
+        for landed in part.file.columns:
+            name = landed.column.name
+            old = seen.get(name)
+            same = old is not None and old.treatment == landed.treatment
+            began = old.since if old is not None and same else since
+            current[name] = AppliedColumn(name, landed.staging_type, landed.treatment, began)
+        seen = current
+    return tuple(seen.values())
+
+
+def _by_name(columns: tuple[AppliedColumn, ...]) -> dict[str, AppliedColumn]:
+    return {column.name: column for column in columns}
+
+
+def _joined(table: TableName, before: ShapeColumn | None, landed: LandedColumn) -> ShapeColumn:
+    name = landed.column.name
+    if before is not None:
+        require_widening(table, name, before.staging_type, landed.staging_type)
+    return ShapeColumn(
+        name=name,
+        staging_type=landed.staging_type,
+        treatment=landed.treatment,
+        key=landed.column.key,
+        exact=landed.exact_rows > 0 or (before is not None and before.exact),
+        unchanged=landed.unchanged_rows > 0 or (before is not None and before.unchanged),
+        comes=True,
+    )
+
+
+def _require_same_key(table: TableName, first: LandedFile, file: LandedFile) -> None:
+    old, new = ({c.column.name for c in f.key} for f in (first, file))
+    if old != new:
+        raise quarantined(
+            table, f"its key changed from {_shown(old)} to {_shown(new)}"
+        )
+
+
+def _shown(names: set[str]) -> str:
+    return f"({', '.join(sorted(names))})" if names else "none"
