@@ -41,7 +41,5 @@ def warehouse(server: LocalServer) -> Iterator[Database]:
 def pipeline(production: Database, warehouse: Database) -> Iterator[Callable[..., Pipeline]]:
     """Makes a pipeline for these tables of production (schema.table → column rules)."""
     root = open_directory()
-    yield lambda tables, **changes: Pipeline(
-        root, production, warehouse, tables, changes=changes
-    )
+    yield lambda tables, **changes: Pipeline(root, production, warehouse, tables, changes=changes)
     shutil.rmtree(root, ignore_errors=True)

@@ -13,9 +13,10 @@ def main() -> int:
     """Runs every figure in a process of its own; the exit code of the first that failed."""
     for figure in FIGURES:
         print(f"== benchmarks.{figure}", flush=True)
-        code = subprocess.run([sys.executable, "-m", f"benchmarks.{figure}"], check=False).returncode
-        if code != 0:
-            return code
+        command = [sys.executable, "-m", f"benchmarks.{figure}"]
+        done = subprocess.run(command, check=False)
+        if done.returncode != 0:
+            return done.returncode
     return 0
 
 

@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def measure(production: Database, root: Path, changes: int, rounds: int) -> dict
     for number in range(rounds):
         _make_backlog(production, number * changes, changes)
         until = production.scalar("select pg_current_wal_flush_lsn()::text")
-        reference.append(_seconds(lambda: _recvlogical(production, slot, until, root)))
+        reference.append(_seconds(partial(_recvlogical, production, slot, until, root)))
         process_seconds, peak = _captured(settings)
         ours.append(process_seconds)
         peaks.append(peak)

@@ -28,15 +28,11 @@ UNREADABLE: Final = (OSError, EOFError, zlib.error, pa.ArrowException)
 
 
 def files_under(paths: Iterable[Path]) -> Iterator[Path]:
-    """All regular files at or below the paths, once each; links are followed, sockets left out.
-
-    A path that does not exist is yielded as it is, so that reading it fails and is reported.
-    """
+    """All regular files at or below the paths; links are followed, each folder is read once."""
     seen: set[tuple[int, int]] = set()
     for path in paths:
-        if not path.is_dir():
+        if _is_regular(path):
             yield path
-            continue
         for folder, folders, names in os.walk(path, followlinks=True):
             status = Path(folder).stat()
             if (status.st_dev, status.st_ino) in seen:

@@ -25,25 +25,15 @@ from analytics_replica.demo.disk import (
     files_under,
     raw_pieces,
 )
+from analytics_replica.demo.dump import Rows, copy_rows, databases_behind, tables_in
 from analytics_replica.demo.planted import PlantedValues, Scanner, planted_values
 from analytics_replica.demo.shop.people import Kind
 from analytics_replica.domain.tables import TableName
 from analytics_replica.domain.verdicts import Finding, Verdict
 from analytics_replica.postgres.connect import Connection, connect
-from analytics_replica.postgres.identifiers import compose, table
 
 __all__ = ["Hit", "PlantedValues", "SearchReport", "planted_values", "search"]
 
-_DATABASES: Final = "select datname from pg_database where datallowconn order by datname"
-_TABLES: Final = """
--- everything that stores rows; long values (pg_toast) come with the rows that they belong to
-select n.nspname, c.relname
-from pg_class as c
-join pg_namespace as n on n.oid = c.relnamespace
-where c.relkind in ('r', 'm') and c.relpersistence <> 't' and n.nspname <> 'pg_toast'
-order by n.nspname, c.relname
-"""
-_ALL_ROWS: Final = "copy (select * from only {table}) to stdout"
 _NOTHING: Final = bytes(PIECE_BYTES)
 
 
@@ -96,13 +86,14 @@ def search(paths: Sequence[Path], dsns: Sequence[str], planted: PlantedValues) -
     """
     started = time.monotonic()
     sweep = _Sweep(planted)
+    sweep.unsearched.extend(str(path) for path in paths if not path.exists())
     for file in files_under(paths):
         sweep.search_file(file)
     for dsn in dsns:
         sweep.search_server(dsn)
     return SearchReport(
         files=sweep.files,
-        bytes=sweep.bytes,
+        bytes=sweep.read_bytes,
         tables=sweep.tables,
         rows=sweep.rows,
         planted=len(planted),
@@ -118,7 +109,7 @@ class _Sweep:
 
     planted: PlantedValues
     files: int = 0
-    bytes: int = 0
+    read_bytes: int = 0
     tables: int = 0
     rows: int = 0
     hits: Counter[tuple[str, Kind]] = field(default_factory=Counter)
@@ -139,39 +130,30 @@ class _Sweep:
 
     def search_server(self, dsn: str) -> None:
         """Every table of every database of the server."""
-        with closing(connect(dsn)) as opened, opened.cursor() as cursor:
-            cursor.execute(_DATABASES)
-            databases = [database for (database,) in cursor.fetchall()]
-        for database in databases:
+        for database in databases_behind(dsn):
             with closing(connect(make_dsn(dsn, dbname=database))) as opened:
                 opened.autocommit = True
-                with opened.cursor() as cursor:
-                    cursor.execute(_TABLES)
-                    tables = [TableName(*found) for found in cursor.fetchall()]
-                for of in tables:
+                for of in tables_in(opened):
                     self._search_table(opened, database, of)
 
     def _search_table(self, opened: Connection, database: str, of: TableName) -> None:
         scanner = Scanner(self.planted)
         where = f"{database}: {of}"
-        rows = _Rows(scanner, self)
+        rows = Rows(lambda piece: self._feed(scanner, piece))
         try:
-            with opened.cursor() as cursor:
-                cursor.copy_expert(str(compose(_ALL_ROWS, table=table(of))), rows)
+            copy_rows(opened, of, rows)
         except psycopg2.errors.UndefinedTable:
             return  # dropped meanwhile
         except psycopg2.Error:
             self.unsearched.append(where)
-        rows.flush()
         self.tables += 1
         self.rows += rows.count
         self._note(where, scanner)
 
-    def feed(self, scanner: Scanner, piece: bytes) -> None:
-        """Searches a piece. Empty pages are only counted."""
-        self.bytes += len(piece)
-        if piece != _NOTHING[: len(piece)]:
-            scanner.feed(piece)
+    def _feed(self, scanner: Scanner, piece: bytes) -> None:
+        self.read_bytes += len(piece)
+        # empty pages are compared much faster than they are searched
+        scanner.feed(piece if piece != _NOTHING[: len(piece)] else b"\0")
 
     def _note(self, where: str, scanner: Scanner) -> None:
         scanner.end()

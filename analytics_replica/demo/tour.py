@@ -187,9 +187,7 @@ class Tour:
                 report = run_nightly(
                     settings, instance, self.clock, progress=self.listener.progress
                 )
-            says.append(
-                ", ".join(f"{step.name} {step.seconds:.0f} s" for step in report.steps)
-            )
+            says.append(", ".join(f"{step.name} {step.seconds:.0f} s" for step in report.steps))
             return report.ready
 
     def _search(self, servers: DemoServers) -> SearchReport:

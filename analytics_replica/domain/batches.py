@@ -60,9 +60,9 @@ class BatchKind(StrEnum):
 class LandedColumn:
     """A column of a landed file: what it was in production and what was done to it.
 
-    `treatment` is the policy in words ("keep", "sealed", "token domain=email key=k1"); `staging_type`
-    is the PostgreSQL type of the treated value. `exact_rows` and `unchanged_rows` count the rows
-    that use the side columns; where both are 0 the side columns need not be read.
+    `treatment` is the policy in words ("keep", "sealed", "token domain=email key=k1");
+    `staging_type` is the PostgreSQL type of the treated value. `exact_rows` and `unchanged_rows`
+    count the rows that use the side columns; where both are 0 these need not be read.
     """
 
     column: Column

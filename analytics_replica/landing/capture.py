@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from analytics_replica.domain.batches import BatchKind, Manifest, SlotState, SourceIdentity
+from analytics_replica.domain.batches import BatchKind, Manifest, SlotState
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
@@ -64,52 +64,62 @@ def capture(
     """
     began = clock.now()
     store = Store(settings.landing_url)
-    policy, keys = Policy.from_settings(settings), masking_keys(settings)
     source_settings = settings.replica.source
     dsn = settings.secrets.get(source_settings.dsn)
     with store.one_writer(), SourceConnection(dsn) as source:
         store.sweep()
-        system = source.identify()
-        state = source.read_state(source_settings.slot, source_settings.publication)
-        require_prepared(state, source_settings.slot, source_settings.publication)
-        require_policy_published(
-            state, {table: policy.published(table) for table in policy.tables}
-        )
-        identity = state.identity(
-            system.system_identifier,
-            system.timeline,
-            source_settings.slot,
-            source_settings.publication,
-        )
-        slot = state.slot_state(system.flushed)
-        work = CaptureWork(
-            settings=settings,
-            clock=clock,
-            progress=progress,
-            store=store,
-            policy=policy,
-            keys=keys,
-            origin=Origin(identity, slot, policy.fingerprint),
-            reached=reached,
-            last=last_manifest(store),
-        )
+        work, target = _prepared(settings, clock, progress, store, source, reached)
         copied = work.last is None or first_copy
         if copied:
-            _first_copy(work, dsn, identity, slot)
-            system = source.identify()
+            _first_copy(work, dsn)
+            target = source.identify().flushed
         elif work.last is not None:
-            guard_resume(work.last[0], identity, slot)
-        drain(work, source, system.flushed)
+            guard_resume(work.last[0], work.origin.source, work.origin.slot)
+        drain(work, source, target)
     rows: Counter[TableName] = Counter()
     for manifest in work.landed:
         for file in manifest.files:
             rows[file.table] += file.rows
-    position = work.last[0].position if work.last else Lsn(0)
     seconds = (clock.now() - began).total_seconds()
-    return CaptureReport(tuple(work.landed), position, rows, slot, seconds, copied)
+    landed = tuple(work.landed)
+    return CaptureReport(landed, work.position, rows, work.origin.slot, seconds, copied)
 
 
-def _first_copy(work: CaptureWork, dsn: str, identity: SourceIdentity, slot: SlotState) -> None:
+def _prepared(
+    settings: Settings,
+    clock: Clock,
+    progress: Progress,
+    store: Store,
+    source: SourceConnection,
+    reached: Callable[[str], None],
+) -> tuple[CaptureWork, Lsn]:
+    """The work to do and the position that is the present; errors if production is not ready."""
+    names = settings.replica.source
+    policy = Policy.from_settings(settings)
+    system = source.identify()
+    state = source.read_state(names.slot, names.publication)
+    require_prepared(state, names.slot, names.publication)
+    require_policy_published(state, {table: policy.published(table) for table in policy.tables})
+    identity = state.identity(
+        system.system_identifier, system.timeline, names.slot, names.publication
+    )
+    origin = Origin(identity, state.slot_state(system.flushed), policy.fingerprint)
+    work = CaptureWork(
+        settings=settings,
+        clock=clock,
+        progress=progress,
+        store=store,
+        policy=policy,
+        keys=masking_keys(settings),
+        origin=origin,
+        reached=reached,
+        last=last_manifest(store),
+    )
+    return work, system.flushed
+
+
+def _first_copy(work: CaptureWork, dsn: str) -> None:
+    identity, slot = work.origin.source, work.origin.slot
     work.progress("base backup", 0, None)
     with _physical_copy(work.settings, dsn) as copy:
         if copy.system_identifier != identity.system_identifier:

@@ -116,7 +116,7 @@ def _moved(rows: Rows, new: Image, table: Table) -> Flags:
     for c, column in enumerate(table.columns):
         if column.key:
             same = pc.equal(rows.old.texts[c].take(at_old), new.texts[c].take(at_new))
-            moved[updates] |= ~pc.fill_null(same, False).to_numpy(zero_copy_only=False)
+            moved[updates] |= ~pc.fill_null(same, fill_value=False).to_numpy(zero_copy_only=False)
     return moved
 
 

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class Store:
     def unfinished(self) -> Path:
         """A new local path to write a file at before it is published."""
         base = self.local
-        folder = (base or Path(os.environ.get("TMPDIR", "/tmp"))) / UNFINISHED
+        folder = (base or Path(tempfile.gettempdir())) / UNFINISHED
         with disk_errors("preparing landing"):
             folder.mkdir(parents=True, exist_ok=True)
         return folder / uuid.uuid4().hex
@@ -115,7 +116,7 @@ class Store:
         with disk_errors(f"landing {path}"):
             base = self.local
             if base is None:
-                self._upload(written, path, exclusive)
+                self._upload(written, path, mode="create" if exclusive else "overwrite")
                 return
             target = base / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -130,8 +131,7 @@ class Store:
                 written.replace(target)
             _fsync(target.parent)
 
-    def _upload(self, written: Path, path: str, exclusive: bool) -> None:
-        mode = "create" if exclusive else "overwrite"
+    def _upload(self, written: Path, path: str, mode: str) -> None:
         try:
             self.filesystem.pipe_file(self.full(path), written.read_bytes(), mode=mode)
         except FileExistsError:

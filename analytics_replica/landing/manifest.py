@@ -42,10 +42,7 @@ def to_json(manifest: Manifest) -> bytes:
 def from_json(data: bytes, path: str) -> Manifest:
     """The manifest that `to_json` wrote; ManifestUnreadable, naming the path, if it is not one."""
     try:
-        body = json.loads(data)
-        if body["format"] != FORMAT:
-            raise ValueError("another format")
-        return _manifest(body)
+        return _manifest(json.loads(data))
     except (ValueError, KeyError, TypeError):
         raise ManifestUnreadable(
             what=f"The manifest {path} is damaged or of another version.",
@@ -153,6 +150,8 @@ def _plain(value: Any) -> Any:
 
 
 def _manifest(body: dict[str, Any]) -> Manifest:
+    if body["format"] != FORMAT:
+        raise ValueError("another format")
     source, slot = body["source"], body["slot"]
     last = body["last_commit_at"]
     return Manifest(

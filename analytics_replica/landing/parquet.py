@@ -6,6 +6,7 @@ what the manifest says of it. Not here: how events are made (events.py), where f
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -121,10 +122,9 @@ class TableWriter:
     def discard(self) -> None:
         """Closes and removes the unfinished file; never raises for a disk that is full."""
         if self._writer is not None:
-            try:
+            # What could not be written is about to be removed anyway.
+            with contextlib.suppress(OSError):
                 self._writer.close()
-            except OSError:
-                pass  # what could not be written is about to be removed anyway
         self.target.unlink(missing_ok=True)
 
     def _open(self) -> pq.ParquetWriter:
@@ -139,6 +139,4 @@ class TableWriter:
 
     def _counted(self, landed: LandedColumn) -> LandedColumn:
         name = landed.column.name
-        return replace(
-            landed, exact_rows=self._exact[name], unchanged_rows=self._unchanged[name]
-        )
+        return replace(landed, exact_rows=self._exact[name], unchanged_rows=self._unchanged[name])

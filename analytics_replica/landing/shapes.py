@@ -59,9 +59,7 @@ class Shapes:
         table = replace(relation, columns=columns)
         return table, TableSeal.of(table, self.policy, self.keys)
 
-    def _column(
-        self, seen: Column, known: Mapping[str, Column], identity: Identity
-    ) -> Column:
+    def _column(self, seen: Column, known: Mapping[str, Column], identity: Identity) -> Column:
         before = known.get(seen.name)
         # Of a FULL identity, or none, the log does not say what the key is; the catalog did.
         says_key = identity in (Identity.DEFAULT, Identity.INDEX)

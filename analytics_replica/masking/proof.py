@@ -86,9 +86,7 @@ def _count(
     connection: Connection, held: TableName, judged: Sequence[LandedColumn]
 ) -> tuple[int, ...]:
     counts = [sql.compose("count(*)")]
-    counts.extend(
-        sql.compose("count(*) filter (where {fault})", fault=_fault(c)) for c in judged
-    )
+    counts.extend(sql.compose("count(*) filter (where {fault})", fault=_fault(c)) for c in judged)
     statement = sql.compose(
         "select {counts} from {table}", counts=sql.join(", ", counts), table=sql.table(held)
     )

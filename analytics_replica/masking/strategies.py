@@ -100,9 +100,7 @@ def _phone(value: str) -> str:
     return digits[-10:] if len(digits) > 10 else digits
 
 
-def _distinct(
-    texts: pa.Array, change: Callable[[list[str]], Iterable[str | None]]
-) -> pa.Array:
+def _distinct(texts: pa.Array, change: Callable[[list[str]], Iterable[str | None]]) -> pa.Array:
     """The texts with `change` applied to the list of different values, each once."""
     encoded = texts.dictionary_encode()
     changed = pa.array(list(change(encoded.dictionary.to_pylist())), pa.string())
@@ -160,6 +158,8 @@ def _apply_initials(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
 
 class _Number(str):
     """A JSON number as it was written, so that no digit is lost."""
+
+    __slots__ = ()
 
 
 def _apply_json(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:

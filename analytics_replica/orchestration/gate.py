@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, EventLogEntry
 
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.errors import PublishRefused
+from analytics_replica.orchestration.metadata import AS_OF, EDITION, POSITION
 from analytics_replica.serving.editions import Edition
-
-EDITION = "edition"
-POSITION = "position"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,7 @@ class Candidate:
 
     edition: Edition
     position: Lsn
+    as_of: dg.MetadataValue[Any]
     run_id: str
 
 
@@ -57,7 +57,11 @@ def require_passed(
         summary = summaries.get(key)
         record = summary.last_check_execution_record if summary else None
         evaluation = record.evaluation if record else None
-        if evaluation is None or not _is_about(evaluation, current.get(key.asset_key)):
+        if (
+            record is None
+            or evaluation is None
+            or not _is_about(record.run_id, evaluation, current.get(key.asset_key))
+        ):
             absent.append(_shown(key))
         elif not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
             failed.append(_shown(key))
@@ -74,17 +78,15 @@ def _candidate(event: EventLogEntry) -> Candidate:
     if EDITION not in told or POSITION not in told:
         raise _refused("a model was materialized by something else than the build of gold")
     edition = Edition(str(told[EDITION].value))
-    return Candidate(edition, Lsn.parse(str(told[POSITION].value)), event.run_id)
+    position = Lsn.parse(str(told[POSITION].value))
+    return Candidate(edition, position, told[AS_OF], event.run_id)
 
 
-def _is_about(evaluation: AssetCheckEvaluation, current: EventLogEntry | None) -> bool:
-    if current is None:
+def _is_about(run_id: str, evaluation: AssetCheckEvaluation, current: EventLogEntry | None) -> bool:
+    if current is None or run_id == current.run_id:
         return True
     judged = evaluation.target_materialization_data
-    if judged is None:
-        return False
-    # Within one step the check may be stored before its model's materialization is looked up.
-    return judged.run_id == current.run_id or judged.timestamp >= current.timestamp
+    return judged is not None and judged.timestamp >= current.timestamp
 
 
 def _shown(key: dg.AssetCheckKey) -> str:

@@ -17,6 +17,7 @@ from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.capture import CaptureReport
 from analytics_replica.masking.policy import Kind, Policy
 from analytics_replica.orchestration import keys
+from analytics_replica.serving.editions import Edition
 from analytics_replica.serving.history import Publication
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging.ledger import AppliedTable, Ledger
@@ -27,13 +28,19 @@ DURATION: Final = "duration_s"
 DURATIONS: Final = "durations_s"
 """On `ready`: seconds by step of the whole night."""
 
+EDITION: Final = "edition"
+POSITION: Final = "position"
+AS_OF: Final = "data as of"
+
 Metadata = Mapping[str, Any]
 
 
 def of_raw(settings: Settings, policy: Policy, table: TableName) -> Metadata:
     """What is known of a landed table before anything was captured: columns by the policy."""
     columns = [
-        dg.TableColumn(name, type=_promised(policy, table, name), description=_words(policy, table, name))
+        dg.TableColumn(
+            name, type=_promised(policy, table, name), description=_words(policy, table, name)
+        )
         for name in policy.published(table)
     ]
     return {
@@ -69,7 +76,7 @@ def of_captured(report: CaptureReport, table: TableName) -> Metadata:
         "batches": len(report.manifests),
         "first copy": report.first_copy,
         **_range(report.manifests),
-        "position": str(report.position),
+        POSITION: str(report.position),
     }
     if files:
         metadata["dagster/column_schema"] = _landed_schema(files[-1])
@@ -84,8 +91,8 @@ def of_applied(
     metadata: dict[str, Any] = {
         DURATION: round(seconds, 3),
         "batches": batches,
-        "position": str(ledger.position),
-        "data as of": _when(ledger.last_commit_at),
+        POSITION: str(ledger.position),
+        AS_OF: _when(ledger.last_commit_at),
     }
     if known is not None:
         metadata |= {
@@ -100,23 +107,28 @@ def of_applied(
     return metadata
 
 
-def of_published(
-    done: Publication, ledger: Ledger, durations: Mapping[str, float]
-) -> dict[str, Any]:
+def of_build(edition: Edition, ledger: Ledger) -> dict[str, Any]:
+    """What every model of one build shares; the gate reads it again."""
+    return {
+        EDITION: edition.value,
+        POSITION: str(ledger.position),
+        AS_OF: _when(ledger.last_commit_at),
+    }
+
+
+def of_published(done: Publication, as_of: Any, durations: Mapping[str, float]) -> dict[str, Any]:
     """What readers were given."""
     return {
-        "edition": done.edition.value,
-        "position": str(done.position),
-        "data as of": _when(ledger.last_commit_at),
+        EDITION: done.edition.value,
+        POSITION: str(done.position),
+        AS_OF: as_of,
         "published at": _when(done.published_at),
         "views": len(done.models),
         DURATIONS: dg.MetadataValue.json(dict(durations)),
     }
 
 
-def lineage(
-    settings: Settings, table: TableName, columns: Iterable[str]
-) -> dg.TableColumnLineage:
+def lineage(settings: Settings, table: TableName, columns: Iterable[str]) -> dg.TableColumnLineage:
     """Each staging column comes from the landed column of its name."""
     raw = keys.raw(settings, table)
     return dg.TableColumnLineage({name: [dg.TableColumnDep(raw, name)] for name in columns})
@@ -153,7 +165,7 @@ def _range(manifests: tuple[Manifest, ...]) -> Metadata:
         "from LSN": str(manifests[0].from_lsn),
         "to LSN": str(manifests[-1].to_lsn),
         "transactions": sum(made.transactions for made in manifests),
-        "data as of": _when(max(commits, default=None)),
+        AS_OF: _when(max(commits, default=None)),
     }
 
 

@@ -170,7 +170,12 @@ def _parse(project: DbtProject, values: Mapping[str, str]) -> None:
 
     directory = str(project.project_dir)
     where = ["--project-dir", directory, "--profiles-dir", str(project.profiles_dir)]
-    target = ["--target-path", str(project.project_dir / TARGET), "--log-path", str(project.project_dir / TARGET)]
+    target = [
+        "--target-path",
+        str(project.project_dir / TARGET),
+        "--log-path",
+        str(project.project_dir / TARGET),
+    ]
     quiet = ["--quiet", "--log-level", "none", "--no-send-anonymous-usage-stats"]
     with environment(values):
         done = dbtRunner().invoke(["parse", *quiet, *where, *target])

@@ -132,7 +132,7 @@ def _convert(texts: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def _to_binary(texts: pa.Array) -> pa.Array:
-    """Decodes `\\x6869` for all rows at once: hex digits to nibbles, nibbles to bytes."""
+    r"""Decodes `\x6869` for all rows at once: hex digits to nibbles, nibbles to bytes."""
     texts = pc.utf8_slice_codeunits(texts, 2, None)
     data = np.frombuffer(pc.binary_join(_as_list(texts), "")[0].as_buffer(), dtype=np.uint8)
     nibbles = np.where(data >= ord("a"), data - (ord("a") - 10), data - ord("0"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import psycopg2.errors
 import psycopg2.extensions
@@ -56,37 +57,25 @@ def publish(  # noqa: PLR0913 - who, why, when and on what grounds are all part 
 
     All views, the state and the record change in one transaction, after waiting (bounded) for
     readers whose snapshot is older than the edition. Publishing again what is published changes
-    nothing and gives the record that exists. PublishRefused, with nothing changed, if a model's
-    table is missing, if readers would lose a column or a type, or if a reader is in the way until
-    patience ends. Commits what is open on `conn`, which nobody else may use meanwhile.
+    nothing and gives the record that exists. PublishRefused, with nothing changed, if a model was
+    not built since the edition was last published, if readers would lose a column or a type, or if
+    a reader is in the way until patience ends. Commits what is open on `conn`.
     """
-
-    def plan(built: Mapping[str, Relation]) -> Sequence[ViewChange]:
-        return plan_publication(edition, views, built, _published_views(conn))
-
     conn.commit()
     built = tables_of(conn, edition.value)
-    models = {view.name: built[view.name].oid for view in views if view.name in built}
+    plan = partial(_plan_publication, conn, edition, views)
     changes = plan(built)
-    last = _published_as(conn, edition)
-    if (
-        last
-        and (last.position, last.models) == (position, models)
-        and not any(change.is_news for change in changes)
-    ):
-        conn.commit()
-        return last
     entry = Entry(
         published_at=clock.now(),
         action=Action.PUBLISH,
         edition=edition,
         position=position,
-        models=models,
+        models={view.name: built[view.name].oid for view in views},
         checks=checks,
         actor=actor,
         reason=reason,
     )
-    return _swap(conn, entry, plan, patience or Patience())
+    return _already(conn, entry, changes) or _swap(conn, entry, plan, patience or Patience())
 
 
 def rollback(
@@ -106,26 +95,22 @@ def rollback(
             why="Fewer than two editions were ever published.",
             next="Repair the models and publish a new edition.",
         )
-    edition = published.other
-
-    def plan(built: Mapping[str, Relation]) -> Sequence[ViewChange]:
-        _refuse_if_rebuilt(last, built)
-        return plan_rollback(edition, built, _published_views(conn))
-
     entry = Entry(
         published_at=clock.now(),
         action=Action.ROLLBACK,
-        edition=edition,
+        edition=last.edition,
         position=last.position,
         models=last.models,
         checks=last.checks,
         actor=actor,
         reason=reason,
     )
-    return _swap(conn, entry, plan, patience or Patience())
+    return _swap(conn, entry, partial(_plan_rollback, conn, last), patience or Patience())
 
 
 def _swap(conn: Connection, entry: Entry, plan: Plan, patience: Patience) -> Publication:
+    if conn.autocommit:
+        raise ValueError("an edition is published in one transaction, so autocommit must be off")
     views = [change.name for change in plan(tables_of(conn, entry.edition.value))]
     conn.commit()
     readers.wait_for_older_snapshots(conn, entry.edition, patience)
@@ -168,12 +153,33 @@ def _be_alone(cursor: psycopg2.extensions.cursor) -> None:
         )
 
 
-def _published_as(conn: Connection, edition: Edition) -> Publication | None:
-    """The edition's publication, if readers see it now, by the state and by the views."""
-    behind = schemas_behind(conn, ANALYTICS).values()
-    if published_edition(conn) is not edition or any(edition.other in read for read in behind):
+def _already(conn: Connection, entry: Entry, changes: Sequence[ViewChange]) -> Publication | None:
+    """The publication that gave readers exactly this, if they have it, by state and by views."""
+    if published_edition(conn) is not entry.edition or any(change.is_news for change in changes):
         return None
-    return last_publication_of(conn, edition)
+    if any(entry.edition.other in read for read in schemas_behind(conn, ANALYTICS).values()):
+        return None
+    last = last_publication_of(conn, entry.edition)
+    if last is None or (last.position, last.models) != (entry.position, entry.models):
+        return None
+    conn.commit()
+    return last
+
+
+def _plan_publication(
+    conn: Connection, edition: Edition, views: Sequence[ViewSpec], built: Mapping[str, Relation]
+) -> Sequence[ViewChange]:
+    changes = plan_publication(edition, views, built, _published_views(conn))
+    if published_edition(conn) is not edition:
+        _refuse_if_not_rebuilt(last_publication_of(conn, edition), built)
+    return changes
+
+
+def _plan_rollback(
+    conn: Connection, last: Publication, built: Mapping[str, Relation]
+) -> Sequence[ViewChange]:
+    _refuse_if_rebuilt(last, built)
+    return plan_rollback(last.edition, built, _published_views(conn))
 
 
 def _published_views(conn: Connection) -> dict[str, Relation]:
@@ -183,10 +189,19 @@ def _published_views(conn: Connection) -> dict[str, Relation]:
     return {name: view for name, view in views_of(conn, ANALYTICS).items() if name in ours}
 
 
+def _refuse_if_not_rebuilt(last: Publication | None, built: Mapping[str, Relation]) -> None:
+    kept = _kept(last, built) if last else []
+    if last and kept:
+        raise PublishRefused(
+            what=f"{last.edition} is not a new edition: {', '.join(kept)} is still what was "
+            f"published on {last.published_at:%Y-%m-%d %H:%M} UTC.",
+            why="Readers would go back in time, or see tables of different nights side by side.",
+            next="Build all of gold, then publish. To go back on purpose, roll back.",
+        )
+
+
 def _refuse_if_rebuilt(last: Publication, built: Mapping[str, Relation]) -> None:
-    rebuilt = sorted(
-        model for model, oid in last.models.items() if model not in built or built[model].oid != oid
-    )
+    rebuilt = sorted(last.models.keys() - _kept(last, built))
     if rebuilt:
         raise PublishRefused(
             what=f"{last.edition} is no longer what was published on "
@@ -195,3 +210,8 @@ def _refuse_if_rebuilt(last: Publication, built: Mapping[str, Relation]) -> None
             "tables of different nights.",
             next="Let the build finish and publish it, once its checks pass.",
         )
+
+
+def _kept(last: Publication, built: Mapping[str, Relation]) -> list[str]:
+    """The models whose table is the very one that was published; dbt makes a new one each time."""
+    return sorted(m for m, oid in last.models.items() if m in built and built[m].oid == oid)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from analytics_replica.errors import PublishRefused
 from analytics_replica.postgres.identifiers import Sql, compose, join, literal, name
 from analytics_replica.serving.editions import ANALYTICS, Edition
 from analytics_replica.serving.relations import Relation
+
+PREPARING: Final = frozenset({"base", "intermediate"})
+"""Folders below models/ whose models readers never see."""
 
 _POINT = """
 -- the same view with the same columns over another edition: grants and dependents stay
@@ -47,8 +50,9 @@ class ViewChange:
 
 
 def views_of_manifest(manifest: Mapping[str, Any]) -> tuple[ViewSpec, ...]:
-    """The views that dbt's manifest.json promises: one for each model under models/gold, by name.
+    """The views that dbt's manifest.json promises: one for each gold model, by name.
 
+    Gold is what stands in no folder below models/ that only prepares it (base, intermediate).
     Columns come in the order of the model's YAML. PublishRefused for a model that lists none.
     """
     return tuple(
@@ -183,7 +187,7 @@ def _comments(view: ViewSpec, published: Relation | None) -> Iterable[Sql]:
 
 
 def _is_gold(node: Mapping[str, Any]) -> bool:
-    return bool(node["resource_type"] == "model" and node["fqn"][1] == "gold")
+    return node["resource_type"] == "model" and node["fqn"][1] not in PREPARING
 
 
 def _view_of(node: Mapping[str, Any]) -> ViewSpec:

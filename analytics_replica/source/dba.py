@@ -54,9 +54,7 @@ def dba_statements(
             database=name(database),
             role=name(role),
         ),
-        compose(
-            _PUBLICATION, publication=name(publication), publication_text=literal(publication)
-        ),
+        compose(_PUBLICATION, publication=name(publication), publication_text=literal(publication)),
         compose(
             "alter publication {publication} set table\n    {tables}",
             publication=name(publication),

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import psycopg2
 import psycopg2.errors
@@ -67,7 +67,7 @@ class SourceConnection:
         self._cursor = self._connection.cursor()
         self.read_lsn = Lsn(0)
 
-    def __enter__(self) -> SourceConnection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -198,8 +198,7 @@ def _explained(dsn: str) -> Iterator[None]:
 def _refused(cause: psycopg2.Error) -> SourceError:
     code = cause.pgcode or "none"
     return StreamInvalid(
-        what=f"Production refused a replication command: {type(cause).__name__} "
-        f"(SQLSTATE {code}).",
+        what=f"Production refused a replication command: {type(cause).__name__} (SQLSTATE {code}).",
         why="What was not landed completely is read again; nothing is lost.",
         next="Look the SQLSTATE up in PostgreSQL's manual (appendix A); production's log has "
         "the reason. `analytics-replica doctor` checks slot and publication.",

@@ -100,6 +100,11 @@ def require_prepared(state: SourceState, slot: str, publication: str) -> None:
             f"wal_level is {state.wal_level}, not logical",
             "Have the DBA set wal_level = logical and restart production.",
         )
+    _require_publication(state, publication)
+    _require_slot(state, slot)
+
+
+def _require_publication(state: SourceState, publication: str) -> None:
     if state.publication is None:
         raise _missing(f"publication {publication} does not exist", _RUN_SCRIPT)
     if state.publication["all_tables"]:
@@ -113,6 +118,9 @@ def require_prepared(state: SourceState, slot: str, publication: str) -> None:
             f"publication {publication} leaves out some of insert, update, delete, truncate",
             _RUN_SCRIPT,
         )
+
+
+def _require_slot(state: SourceState, slot: str) -> None:
     if state.slot is None:
         raise _missing(f"slot {slot} does not exist", _RUN_SCRIPT)
     if state.slot["plugin"] != "pgoutput" or state.slot["database"] != state.database:
@@ -136,9 +144,7 @@ def require_prepared(state: SourceState, slot: str, publication: str) -> None:
         )
 
 
-def require_policy_published(
-    state: SourceState, wanted: Mapping[TableName, Sequence[str]]
-) -> None:
+def require_policy_published(state: SourceState, wanted: Mapping[TableName, Sequence[str]]) -> None:
     """SourceNotPrepared unless the publication holds exactly these tables, with these columns.
 
     More columns are accepted: what nobody classified is sealed. Without a column list PostgreSQL

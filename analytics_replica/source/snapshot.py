@@ -58,8 +58,10 @@ _QUIET: Final = {
 
 @dataclass(frozen=True)
 class PhysicalCopy:
-    """A server that holds production as it was at `position`: every transaction whose commit
-    record starts before it, and no other."""
+    """A server that holds production as it was at `position`.
+
+    It has every transaction whose commit record starts before it, and no other.
+    """
 
     dsn: str
     position: Lsn

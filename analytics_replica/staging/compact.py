@@ -10,7 +10,7 @@ the shape are c0, c1, … and their unchanged flags u0, u1, …, so that no name
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -50,6 +50,13 @@ create or replace temp table latest as
 select max(at) as at, arg_max(op, at) <> 'd' as live, arg_min(op, at) in ('i', 'm') as fresh
 from events
 group by {key}
+"""
+
+
+_STATES: Final = """
+create or replace temp view states as
+select e.*, l.live, l.fresh
+from events e join latest l using (at)
 """
 
 
@@ -104,24 +111,25 @@ def find_latest(events: Events) -> None:
     events.bench.execute(compose(_LATEST, key=columns_of(events.key)))
 
 
-def column(position: int) -> Sql:
-    """The name of the shape's column at this position."""
-    return name(f"c{position}")
+def make_states(events: Events) -> None:
+    """Makes the view `states`: the last event of each key, with `live` and `fresh`."""
+    events.bench.execute(compose(_STATES))
+
+
+def column(position: int, prefix: str = "c", of: str | None = None) -> Sql:
+    """The column of the shape's column at this position, of this relation if one is given."""
+    label = name(f"{prefix}{position}")
+    return label if of is None else compose("{of}.{label}", of=name(of), label=label)
 
 
 def columns_of(positions: Iterable[int], prefix: str = "c", of: str | None = None) -> Sql:
-    """The columns at these positions, with commas; of this relation if given."""
-    relation = f"{of}." if of else ""
-    return join(", ", (Sql(f"{relation}{prefix}{i}") for i in positions))
+    """The columns at these positions, with commas between them."""
+    return join(", ", (column(i, prefix, of) for i in positions))
 
 
-def sent(encodings: Sequence[Encoding], labels: Iterable[Sql], of: str) -> Sql:
-    """The columns of this relation as they are sent, under these labels."""
-    parts = (
-        compose("{value} as {label}", value=encoding.send(Sql(f"{of}.c{i}")), label=label)
-        for i, (encoding, label) in enumerate(zip(encodings, labels, strict=True))
-    )
-    return join(", ", parts)
+def any_of(positions: Iterable[int], prefix: str, of: str | None = None) -> Sql:
+    """True if one of these flags is set; false if there are none."""
+    return join(" or ", (compose("false"), *(column(i, prefix, of) for i in positions)))
 
 
 def _system(files: Sql, floor: int) -> dict[str, Sql]:

@@ -97,4 +97,4 @@ def encoding_of(staging_type: str, landed_as: str) -> Encoding:
     if base in _AS_BYTES and landed == "VARCHAR":
         return Encoding(staging, staging, _AS_BYTES[base])
     sent = "{value}" if landed == "VARCHAR" else "cast({value} as varchar)"
-    return Encoding(staging, Sql("text"), sent)
+    return Encoding(staging, type_name("text"), sent)

@@ -142,9 +142,7 @@ def test_a_batch_ends_at_a_commit_and_many_batches_hold_the_same_events(
     made.prepare()
     made.capture()
     for start in range(0, 24, 4):
-        production.execute(
-            "insert into t select generate_series(%s, %s)", (start, start + 3)
-        )
+        production.execute("insert into t select generate_series(%s, %s)", (start, start + 3))
     report = made.capture()
     assert [m.transactions for m in report.manifests if m.rows] == [2, 2, 2]
     assert [row[0] for row in made.landed("public.t", "id")] == list(range(24))
@@ -161,7 +159,7 @@ def test_our_role_may_not_read_a_single_table(people: Pipeline) -> None:
 
 def test_a_column_that_nobody_classified_stops_the_first_copy(people: Pipeline) -> None:
     people.production.execute("alter table people add secret text")
-    with pytest.raises(PolicyViolation, match="Nobody classified public.people.secret"):
+    with pytest.raises(PolicyViolation, match=r"Nobody classified public\.people\.secret"):
         people.capture()
     assert people.landed("public.people") == []
 

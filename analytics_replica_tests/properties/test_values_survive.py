@@ -35,8 +35,12 @@ VALUES: dict[str, list[str]] = {
     "date": ["2026-11-21", "infinity", "-infinity", "0044-03-15 BC", "5874897-12-31"],
     "time": ["00:00:00", "23:59:59.999999", "24:00:00"],
     "timetz": ["12:00:00+05:30", "24:00:00-08"],
-    "timestamp": ["2026-11-21 10:00:00.123456", "infinity", "294276-12-31 23:59:59.999999",
-                  "4713-01-01 00:00:00 BC"],
+    "timestamp": [
+        "2026-11-21 10:00:00.123456",
+        "infinity",
+        "294276-12-31 23:59:59.999999",
+        "4713-01-01 00:00:00 BC",
+    ],
     "timestamptz": ["2026-11-21 10:00:00.5+02", "-infinity", "0001-01-01 00:00:00+00 BC"],
     "timestamp(0)": ["2026-11-21 10:00:00"],
     "interval": ["1 year -2 mons +3 days 04:05:06.789", "-178000000 years"],
@@ -60,7 +64,9 @@ VALUES: dict[str, list[str]] = {
 
 @pytest.fixture(scope="module")
 def awkward_sessions() -> str:
-    return "set timezone = 'Asia/Kathmandu'; set datestyle = 'German'; set intervalstyle = 'iso_8601'"
+    return (
+        "set timezone = 'Asia/Kathmandu'; set datestyle = 'German'; set intervalstyle = 'iso_8601'"
+    )
 
 
 def test_every_type_lands_as_production_prints_it_in_the_first_copy_and_in_the_stream(
@@ -76,15 +82,17 @@ def test_every_type_lands_as_production_prints_it_in_the_first_copy_and_in_the_s
     production.execute(f"alter database {production.name} set extra_float_digits = 0")
     production.execute(f"alter database {production.name} set datestyle = 'German, DMY'")
     longest = max(len(values) for values in VALUES.values())
+
     def insert(first: int) -> None:
         for n in range(longest):
             row = [values[n % len(values)] for values in VALUES.values()]
             marks = ", ".join("%s" for _ in row)
             production.execute(
-                f"{awkward_sessions}; set datestyle = 'ISO'; "
-                f"insert into wide values (%s, {marks})", (first + n, *row)
+                f"{awkward_sessions}; set datestyle = 'ISO'; insert into wide values (%s, {marks})",
+                (first + n, *row),
             )
         production.execute("insert into wide (id) values (%s)", (first + longest,))
+
     insert(0)
     made = pipeline({"public.wide": dict.fromkeys(("id", *columns), "keep")})
     made.prepare()
@@ -104,7 +112,7 @@ def test_every_type_lands_as_production_prints_it_in_the_first_copy_and_in_the_s
 
 def _landed_texts(made: Pipeline, warehouse: Database, name: str, kind: str) -> list[str | None]:
     """What landing holds of a column, printed by PostgreSQL as the column's own type."""
-    has_exact = kind.split("(")[0] in ("date", "time", "timestamp", "timestamptz") or (
+    has_exact = kind.partition("(")[0] in ("date", "time", "timestamp", "timestamptz") or (
         kind.startswith("numeric(") and kind != "numeric(50,5)"
     )
     exact = f'"_replica_exact.{name}"' if has_exact else "null"

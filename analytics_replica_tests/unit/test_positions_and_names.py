@@ -12,7 +12,7 @@ from analytics_replica.postgres import identifiers as sql
 from analytics_replica_tests.support.servers import Database
 
 NAMES = st.text(
-    st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1
 ).filter(lambda name: len(name.encode()) <= 63)
 
 
@@ -52,10 +52,14 @@ def test_every_legal_name_survives_quoting_in_a_real_server(
     warehouse: Database, awkward: str
 ) -> None:
     warehouse.execute(
-        sql.compose("create table {table} (x int)", table=sql.name(awkward)).text.replace("%", "%%"),
+        sql.compose("create table {table} (x int)", table=sql.name(awkward)).text.replace(
+            "%", "%%"
+        ),
         (),
     )
-    found = warehouse.rows("select relname from pg_class where relnamespace = 'public'::regnamespace")
+    found = warehouse.rows(
+        "select relname from pg_class where relnamespace = 'public'::regnamespace"
+    )
     assert found == [(awkward,)]
 
 

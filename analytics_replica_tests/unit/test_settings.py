@@ -62,7 +62,7 @@ def test_a_wrong_key_is_named_with_its_line_and_the_nearest_valid_one(
 
 def test_two_tables_with_one_staging_name_need_an_alias(tmp_path: Path) -> None:
     twice = GOOD.replace("landing:", "  crm.orders: {columns: {id: keep}}\nlanding:", 1)
-    with pytest.raises(SettingsInvalid, match="would both be staging.orders"):
+    with pytest.raises(SettingsInvalid, match=r"would both be staging\.orders"):
         load(tmp_path, twice)
     load(tmp_path, twice.replace("{columns: {id: keep}}", "{columns: {id: keep}, alias: old}"))
 

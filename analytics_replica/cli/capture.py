@@ -1,0 +1,79 @@
+"""`capture`: land what production committed, once.
+
+Here: the command and what it prints. Not here: the capture itself (landing.capture).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from analytics_replica.cli.invocation import Invocation
+from analytics_replica.cli.progress import shown_progress
+from analytics_replica.cli.terminal import say, say_json, show_table
+from analytics_replica.cli.usage import epilog
+from analytics_replica.domain.clock import SystemClock
+from analytics_replica.errors import (
+    AlreadyRunning,
+    LandingFull,
+    PolicyViolation,
+    PositionMismatch,
+    SettingsInvalid,
+    SlotBusy,
+    SourceNotPrepared,
+    SourceUnreachable,
+)
+from analytics_replica.landing.capture import CaptureReport, capture
+
+EPILOG: Final = epilog(
+    "analytics-replica capture",
+    SettingsInvalid,
+    SourceUnreachable,
+    SourceNotPrepared,
+    SlotBusy,
+    PositionMismatch,
+    PolicyViolation,
+    LandingFull,
+    AlreadyRunning,
+)
+
+
+def capture_command(
+    context: typer.Context,
+    first_copy: Annotated[
+        bool, typer.Option("--first-copy", help="Copy all tables anew, from a new base backup.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Land everything that production committed before now, masked, then stop.
+
+    The first capture copies all tables from a base backup; later ones go on where the last one
+    ended. Repeating it is harmless.
+    """
+    settings = Invocation.of(context).settings()
+    with shown_progress(quiet=as_json) as progress:
+        report = capture(settings, SystemClock(), progress=progress, first_copy=first_copy)
+    if as_json:
+        say_json(_as_json(report))
+        return
+    how = "The first copy and what followed it" if report.first_copy else "Everything new"
+    say(
+        f"{how} is landed: {sum(report.rows.values()):,} events in {len(report.manifests):,} "
+        f"batches up to {report.position}, in {report.seconds:.1f} s."
+    )
+    if report.rows:
+        rows = sorted(report.rows.items())
+        show_table(("table", "events"), [(table, f"{count:,}") for table, count in rows])
+    say(f"Production keeps {report.slot.retained_bytes / 2**20:,.1f} MB of log for us.")
+
+
+def _as_json(report: CaptureReport) -> dict[str, Any]:
+    return {
+        "position": str(report.position),
+        "first_copy": report.first_copy,
+        "batches": len(report.manifests),
+        "events": {str(table): count for table, count in sorted(report.rows.items())},
+        "retained_bytes": report.slot.retained_bytes,
+        "seconds": round(report.seconds, 3),
+    }

@@ -1,0 +1,199 @@
+"""One run of dbt: into which edition, with what environment, and what is made of its results.
+
+Here: building an edition, checking the last one, and dbt's failures as our errors. Not here: the
+assets (assets/gold.py), the project's files (project.py). dbt's own messages may quote rows of
+staging, so errors name models and tests only; the words are in dbt's log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+from dagster_dbt import DbtCliInvocation, DbtProject
+
+from analytics_replica.errors import CheckFailed, ReplicaError, WarehouseError
+from analytics_replica.orchestration import gate, keys, metadata
+from analytics_replica.orchestration.project import (
+    build_target,
+    checks_target,
+    dbt_environment,
+    environment,
+)
+from analytics_replica.orchestration.resources import OfflineDbt, Replica
+from analytics_replica.orchestration.translator import ReplicaTranslator
+from analytics_replica.postgres.connect import connect
+from analytics_replica.serving.editions import (
+    Edition,
+    build_edition,
+    ensure_serving_schema,
+    published_edition,
+)
+from analytics_replica.staging import ledger
+
+Event = Any
+"""What dagster-dbt yields: outputs, check results, observations."""
+
+BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
+"""Unit tests judge code, not tonight's data, and Dagster does not show them: they run in CI."""
+
+RESULTS: Final = "run_results.json"
+NAMED: Final = 5
+
+
+@dataclass(frozen=True)
+class DbtRuns:
+    """dbt for one step of one run."""
+
+    context: dg.AssetExecutionContext
+    replica: Replica
+    dbt: OfflineDbt
+    project: DbtProject
+    manifest: Mapping[str, Any]
+    translator: ReplicaTranslator
+
+    def build(self) -> Iterator[Event]:
+        """Builds and tests every model in the edition that nobody reads.
+
+        Results for what was selected, records for the rest. CheckFailed if a test failed,
+        WarehouseError if a model could not be built: after everything else was reported.
+        """
+        with closing(connect(self.replica.warehouse_dsn)) as conn:
+            ensure_serving_schema(conn)
+            edition = build_edition(conn)
+            known = ledger.read(conn)
+        told = metadata.of_build(edition, known)
+        target = build_target(self.project, edition)
+        (target / RESULTS).unlink(missing_ok=True)
+        invocation = self._start(BUILD, edition, target)
+        # Not given to `dbt.cli`, which would narrow the build to what was selected.
+        invocation.context, invocation.project = self.context, self.project
+        for event in invocation.stream().fetch_row_counts().fetch_column_metadata():
+            yield from self._reported(event, told)
+        _require_built(invocation, edition)
+
+    def check(self) -> Iterator[Event]:
+        """Runs the selected tests on what was built last; a failed one is a failed check, no error.
+
+        What was built last is the candidate until it is published, then the published edition.
+        """
+        edition = self._last_built()
+        with checks_target(self.project, edition, self.context.run_id) as target:
+            with environment(dbt_environment(self.replica.settings, edition)):
+                invocation = self.dbt.cli(
+                    ["build"], context=self.context, target_path=target, raise_on_error=False
+                )
+            yield from invocation.stream()
+            if invocation.process.wait() != 0 and not _results(invocation.target_path):
+                raise _dbt_died(invocation)
+
+    def _start(self, args: tuple[str, ...], edition: Edition, target: Path) -> DbtCliInvocation:
+        with environment(dbt_environment(self.replica.settings, edition)):
+            return self.dbt.cli(
+                args,
+                manifest=self.manifest,
+                dagster_dbt_translator=self.translator,
+                target_path=target,
+                raise_on_error=False,
+            )
+
+    def _reported(self, event: Event, told: metadata.Metadata) -> Iterator[Event]:
+        context = self.context
+        if isinstance(event, dg.Output):
+            key = context.asset_key_for_output(event.output_name)
+            said = {**event.metadata, **told}
+            if key in context.selected_asset_keys:
+                yield event.with_metadata(said)
+            else:
+                context.log_event(dg.AssetMaterialization(key, metadata=said))
+        elif isinstance(event, dg.AssetCheckResult):
+            check = _key_of(event)
+            if check in context.selected_asset_check_keys:
+                yield event
+            else:
+                context.log_event(_evaluation(check, event))
+        else:
+            yield event
+
+    def _last_built(self) -> Edition:
+        with closing(connect(self.replica.warehouse_dsn)) as conn:
+            published = published_edition(conn)
+        built = self.context.assets_def.keys
+        latest = self.context.instance.get_latest_materialization_events([*built, keys.READY])
+        ready = latest.pop(keys.READY, None)
+        last = max((event.timestamp for event in latest.values() if event), default=0.0)
+        if published is not None and ready is not None and ready.timestamp >= last:
+            return published
+        return published.other if published is not None else Edition.A
+
+
+def _key_of(result: dg.AssetCheckResult) -> dg.AssetCheckKey:
+    if result.asset_key is None or result.check_name is None:
+        raise ValueError("dagster-dbt names the asset and the check of every result")
+    return dg.AssetCheckKey(result.asset_key, result.check_name)
+
+
+def _evaluation(check: dg.AssetCheckKey, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        passed=result.passed,
+        severity=result.severity,
+        description=result.description,
+        metadata=result.metadata,
+    )
+
+
+def _require_built(invocation: DbtCliInvocation, edition: Edition) -> None:
+    if invocation.process.wait() == 0:
+        return
+    results = _results(invocation.target_path)
+    broken = [_name(result) for result in results if result["status"] == "error"]
+    failed = [_name(result) for result in results if result["status"] == "fail"]
+    kept = f"{edition} is kept as it is and is not published; readers keep the last edition."
+    if broken:
+        raise WarehouseError(
+            what=f"dbt could not build {_named(broken)}.",
+            why=kept,
+            next=f"The reason is in {invocation.target_path / 'dbt.log'}.",
+        )
+    if failed:
+        raise CheckFailed(
+            what=f"{len(failed)} of gold's tests failed: {_named(failed)}.",
+            why=kept,
+            next=f"Look at the rows that the test selects in {edition}, mend the cause, and run "
+            "the night again.",
+        )
+    raise _dbt_died(invocation)
+
+
+def _dbt_died(invocation: DbtCliInvocation) -> ReplicaError:
+    return WarehouseError(
+        what=f"dbt ended with code {invocation.process.returncode} before it built or tested.",
+        why="Nothing was published; readers keep the last edition.",
+        next=f"The reason is in {invocation.target_path / 'dbt.log'}; `analytics-replica doctor` "
+        "looks at the warehouse and its roles.",
+    )
+
+
+def _results(target: Path) -> list[dict[str, Any]]:
+    file = target / RESULTS
+    if not file.is_file():
+        return []
+    found: list[dict[str, Any]] = json.loads(file.read_bytes())["results"]
+    return found
+
+
+def _name(result: Mapping[str, Any]) -> str:
+    """`model.project.name` and `test.project.name.hash` → name."""
+    return str(result["unique_id"]).split(".")[2]
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(sorted(names)[:NAMED]) + more

@@ -1,0 +1,119 @@
+"""Plans: what happens to a staging table before its rows are touched.
+
+Here: deciding, for one table, whether staging can follow and how, and carrying that out. Not here:
+the statements (ddl.py), which types widen (widening.py). A plan is made for every table before
+anything changes, so a refusal leaves all as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from analytics_replica.domain.batches import COMMITTED_AT, LSN
+from analytics_replica.domain.tables import TableName
+from analytics_replica.staging import ddl
+from analytics_replica.staging.ddl import HeldTable
+from analytics_replica.staging.quarantine import COPY_AGAIN, quarantined
+from analytics_replica.staging.shapes import Shape, ShapeColumn
+from analytics_replica.staging.warehouse import Transaction
+from analytics_replica.staging.widening import require_widening, widens
+
+EDITIONS: Final = ("gold_a", "gold_b")
+"""Schemas that dbt builds anew each night: its views there may be dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What happens to one staging table.
+
+    `left_over` are columns that it has and the shape does not: they stay, NULL for new rows.
+    `drop_views` are the views that stand in the way and may go.
+    """
+
+    target: TableName
+    create: bool = False
+    drop: bool = False
+    add: tuple[ShapeColumn, ...] = ()
+    widen: tuple[ShapeColumn, ...] = ()
+    left_over: tuple[str, ...] = ()
+    drop_views: tuple[TableName, ...] = ()
+
+
+def plan_table(
+    within: Transaction,
+    target: TableName,
+    shape: Shape,
+    held: HeldTable | None,
+    *,
+    known: bool,
+    copied: bool,
+) -> Plan:
+    """What must be done so that `target` can hold the shape. Changes nothing.
+
+    A table that the ledger does not know is made anew; so is one that a copy brings with types or
+    a key that the old one cannot take. ColumnNarrowed or TableQuarantined if staging cannot follow.
+    """
+    plan = decide(target, shape, held, known=known, copied=copied)
+    if not (plan.drop or plan.widen):
+        return plan
+    in_the_way = ddl.dependents(within, target)
+    foreign = [d.name for d in in_the_way if d.name.schema not in EDITIONS or not d.plain]
+    if foreign:
+        raise quarantined(
+            shape.table,
+            f"{target} must change its types, and {', '.join(map(str, foreign))} reads it",
+            "Drop what reads it (only views in gold_a and gold_b may), then apply again.",
+        )
+    return replace(plan, drop_views=tuple(d.name for d in in_the_way))
+
+
+def decide(
+    target: TableName, shape: Shape, held: HeldTable | None, *, known: bool, copied: bool
+) -> Plan:
+    """The plan as far as the table itself goes; pure."""
+    if held is None:
+        return Plan(target, create=True)
+    if not held.ours:
+        raise quarantined(
+            shape.table,
+            f"there is already a {target} that is not ours",
+            "Drop or rename it, or give the table an `alias` in replica.yaml.",
+        )
+    if not known or (copied and not _can_follow(shape, held)):
+        return Plan(target, create=True, drop=True)
+    if set(held.key) != set(shape.key):
+        raise quarantined(
+            shape.table,
+            f"its key changed from ({', '.join(held.key)}) to ({', '.join(shape.key)})",
+            COPY_AGAIN,
+        )
+    for column in shape.columns:
+        old = held.columns.get(column.name, column.staging_type)
+        require_widening(shape.table, column.name, old, column.staging_type)
+    named = {column.name for column in shape.columns}
+    return Plan(
+        target,
+        add=tuple(c for c in shape.columns if c.name not in held.columns),
+        widen=tuple(
+            c for c in shape.columns if held.columns.get(c.name, c.staging_type) != c.staging_type
+        ),
+        left_over=tuple(n for n in held.columns if n not in {*named, LSN, COMMITTED_AT}),
+    )
+
+
+def carry_out(within: Transaction, plan: Plan, shape: Shape) -> None:
+    """Does what the plan says; a table that is made anew has no primary key yet."""
+    ddl.drop_views(within, plan.drop_views)
+    if plan.drop:
+        ddl.drop_table(within, plan.target)
+    if plan.create:
+        ddl.create_table(within, plan.target, shape)
+    ddl.add_columns(within, plan.target, plan.add)
+    ddl.widen_columns(within, plan.target, plan.widen)
+
+
+def _can_follow(shape: Shape, held: HeldTable) -> bool:
+    return set(held.key) == set(shape.key) and all(
+        widens(held.columns.get(c.name, c.staging_type), c.staging_type) for c in shape.columns
+    )
