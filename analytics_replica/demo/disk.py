@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-PIECE_BYTES: Final = 4 << 20
+PIECE_BYTES: Final = 1 << 20
 BATCH_ROWS: Final = 65_536
 _PARQUET, _GZIP, _ZSTD = b"PAR1", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 _HEAD_BYTES: Final = 4
@@ -98,8 +98,9 @@ def _joined(values: pa.Array) -> bytes:
         values = values.cast(pa.string())
     elif not (pa.types.is_binary(kind) or _is_like_binary(kind)):
         return b""
-    present = values.cast(pa.large_binary()).drop_null()
-    lines = pa.LargeListArray.from_arrays(pa.array([0, len(present)], pa.int64()), present)
+    # not a text's type: nobody promises that bytes are UTF-8
+    present = values.cast(pa.binary()).drop_null()
+    lines = pa.ListArray.from_arrays(pa.array([0, len(present)], pa.int32()), present)
     return bytes(pc.binary_join(lines, b"\n")[0].as_buffer())
 
 

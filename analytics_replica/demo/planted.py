@@ -12,7 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from analytics_replica.demo.shop.people import (
     DIGIT_MARKER,
@@ -159,14 +163,20 @@ class Scanner:
         self._held, self._fresh = b"", 0
 
     def _look(self, bytes_: bytes, start: int, stop: int) -> None:
-        for marker, read in _MARKERS:
-            last = stop + len(marker) - 1
-            at = bytes_.find(marker, start, last)
-            while at >= 0:
-                kind = self._planted.kind_at(*read(bytes_, at))
+        if start >= stop:
+            return
+        value = pa.array([bytes_], pa.binary())
+        for trace in _TRACES:
+            # Arrow's RE2 passes over 5 to 15 GB/s where nothing is found, `re` over 1.2
+            # (2026-11-21), so `re` only sees pieces in which something may be found.
+            if not pc.match_substring_regex(value, trace.pattern)[0].as_py():
+                continue
+            for match in trace.compiled.finditer(bytes_, start):
+                if match.start() >= stop:
+                    break
+                kind = self._planted.kind_at(*trace.read(bytes_, match.start()))
                 if kind is not None:
                     self.found[kind] += 1
-                at = bytes_.find(marker, at + 1, last)
 
 
 def _texts(production_dsn: str, limit: int) -> Iterator[str]:
@@ -200,11 +210,29 @@ def _read_hex(bytes_: bytes, at: int) -> tuple[str, int]:
 
 
 _ONLY_HEX: Final = bytes(b if chr(b) in "0123456789abcdefABCDEF" else ord("0") for b in range(256))
-_Reader = Callable[[bytes, int], tuple[str, int]]
-_SPELT: Final = tuple(m.encode("ascii") for m in (MARKER, MARKER.upper(), DIGIT_MARKER))
-_MARKERS: Final[tuple[tuple[bytes, _Reader], ...]] = (
-    *((spelt, _read_plain) for spelt in _SPELT),
-    *((b"\0".join(spelt[i : i + 1] for i in range(len(spelt))), _read_utf16) for spelt in _SPELT),
-    *((spelt.hex().encode("ascii"), _read_hex) for spelt in _SPELT),
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """What the beginning of a value looks like in one encoding, and how to read it there."""
+
+    pattern: str
+    read: Callable[[bytes, int], tuple[str, int]]
+
+    @cached_property
+    def compiled(self) -> re.Pattern[bytes]:
+        """The same pattern for Python."""
+        return re.compile(self.pattern.encode("ascii"))
+
+
+_NUMBER: Final = (
+    rf"{DIGIT_MARKER}(?:[ -][0-9]{{3}}[ -]|\) [0-9]{{3}}-|[0-9]{{7}}|[0-9] [0-9]{{4}} [0-9])"
 )
-"""Each marker as UTF-8, UTF-16 and hex hold it, and how to read the text around it."""
+_TRACES: Final = (
+    _Trace(MARKER, _read_plain),
+    _Trace(MARKER.upper(), _read_plain),
+    _Trace(_NUMBER, _read_plain),
+    *(_Trace(r"\x00".join(m), _read_utf16) for m in (MARKER, MARKER.upper(), DIGIT_MARKER)),
+    *(_Trace(m.encode().hex(), _read_hex) for m in (MARKER, MARKER.upper(), DIGIT_MARKER)),
+)
+"""The markers as UTF-8, UTF-16 and hex spell them."""

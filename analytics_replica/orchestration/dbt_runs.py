@@ -18,7 +18,7 @@ import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtProject
 
 from analytics_replica.errors import CheckFailed, ReplicaError, WarehouseError
-from analytics_replica.orchestration import gate, keys, metadata
+from analytics_replica.orchestration import keys, metadata
 from analytics_replica.orchestration.project import (
     build_target,
     checks_target,

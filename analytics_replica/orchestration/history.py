@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 import dagster as dg
@@ -59,7 +60,7 @@ def step_graph(models: Mapping[dg.AssetKey, Iterable[dg.AssetKey]]) -> dict[str,
     """
     stages = list(STAGES.values())
     graph: dict[str, set[str]] = {stages[0]: set()}
-    for before, stage in zip(stages, stages[1:], strict=False):
+    for before, stage in pairwise(stages):
         graph[stage] = {before}
     for key, parents in models.items():
         among = {_name(parent) for parent in parents if parent in models}

@@ -20,6 +20,7 @@ from analytics_replica.orchestration import keys
 from analytics_replica.serving.editions import Edition
 from analytics_replica.serving.history import Publication
 from analytics_replica.settings.load import Settings
+from analytics_replica.staging.apply import ApplyReport
 from analytics_replica.staging.ledger import AppliedTable, Ledger
 
 DURATION: Final = "duration_s"
@@ -54,8 +55,8 @@ def of_staging(settings: Settings, policy: Policy, table: TableName) -> Metadata
     """What is known of a staging table before anything was applied: columns, and where from."""
     schema = settings.replica.warehouse.staging_schema
     return {
-        **of_raw(settings, policy, table),
-        "dagster/uri": None,
+        "dagster/column_schema": of_raw(settings, policy, table)["dagster/column_schema"],
+        "production table": str(table),
         "dagster/table_name": f"{schema}.{settings.staging_name(table)}",
         "dagster/column_lineage": lineage(settings, table, policy.published(table)),
     }
@@ -84,22 +85,22 @@ def of_captured(report: CaptureReport, table: TableName) -> Metadata:
 
 
 def of_applied(
-    settings: Settings, ledger: Ledger, table: TableName, seconds: float, batches: int
+    settings: Settings, done: ApplyReport, ledger: Ledger, table: TableName
 ) -> Metadata:
-    """What staging holds of one table after an apply, as the ledger says."""
-    known = ledger.tables.get(table)
+    """What an apply did to one table, and what staging now holds of it, as the ledger says."""
+    known, changed = ledger.tables.get(table), done.tables.get(table)
     metadata: dict[str, Any] = {
-        DURATION: round(seconds, 3),
-        "batches": batches,
+        DURATION: round(done.seconds, 3),
+        "batches": done.batches,
         POSITION: str(ledger.position),
         AS_OF: _when(ledger.last_commit_at),
+        "inserted": changed.inserted if changed else 0,
+        "updated": changed.updated if changed else 0,
+        "deleted": changed.deleted if changed else 0,
     }
     if known is not None:
         metadata |= {
             "dagster/row_count": known.rows,
-            "inserted": known.inserted,
-            "updated": known.updated,
-            "deleted": known.deleted,
             "state": known.state.value if known.reason is None else known.reason,
             "dagster/column_schema": _applied_schema(known),
             "dagster/column_lineage": lineage(settings, table, [c.name for c in known.columns]),

@@ -50,8 +50,8 @@ class Replica:
 class ChainLock:
     """The warehouse's lock on everything after capture, held from the first step that asks.
 
-    It spans steps: the run holds it to its end, and PostgreSQL frees it if the process dies. Capture
-    does not ask for it, so a second nightly run, or a warehouse that is down, never stops capture.
+    It spans steps: the run holds it to its end, and PostgreSQL frees it if the process dies.
+    Capture does not ask for it, so neither a second run nor a warehouse that is down stops it.
     """
 
     dsn: Callable[[], str]
@@ -116,5 +116,5 @@ def capture_lock(dsn: Callable[[], str], log: logging.Logger) -> Iterator[None]:
         try:
             held.enter_context(advisory_lock(dsn(), CAPTURE_LOCK))
         except WarehouseUnreachable as cause:
-            log.warning(f"capture goes on without the warehouse's lock: {cause.what}")
+            log.warning("capture goes on without the warehouse's lock: %s", cause.what)
         yield

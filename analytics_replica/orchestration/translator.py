@@ -60,7 +60,7 @@ class ReplicaTranslator(DagsterDbtTranslator):
         return keys.GOLD if layer_of(dbt_resource_props) == keys.GOLD else keys.GOLD_BUILD
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> Sequence[str] | None:
-        """dbt's owners (the group's address), else `meta.owner` as a team, else the platform."""
+        """Who owns the group in dbt, else `meta.owner` as a team, else the platform."""
         owners = super().get_owners(dbt_resource_props)
         if owners:
             return owners

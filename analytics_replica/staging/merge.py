@@ -99,7 +99,7 @@ def merge(within: Transaction, events: Events, plan: Plan) -> Changes:
     if events.void:
         return _merge_whole(within, events, plan)
     fresh = compose("(select * from states where live and fresh)")
-    changed = compose("(select * from states where not fresh and (live or not fresh_key))")
+    changed = compose("(select * from states where not fresh)")
     merged = _merge_changed(within, events, plan, changed, unresolved)
     return merged + Changes(inserted=load_rows(within, events, plan.target, fresh))
 

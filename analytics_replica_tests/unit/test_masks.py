@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -146,3 +148,13 @@ def test_a_value_that_breaks_its_mask_is_not_in_the_error() -> None:
         seal.apply([pa.array(["{broken 5551234567"])])
     assert "5551234567" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_the_published_vectors_are_what_we_and_an_independent_hmac_compute() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/tokens.md").read_text(encoding="utf-8")
+    vectors = re.findall(r"^\| `(\w+)` \| `(.+)` \| `([0-9a-f]{32})` \|$", page, re.MULTILINE)
+    assert len(vectors) == 3
+    for domain, value, token in vectors:
+        inner = hmac.new(KEY, f"analytics-replica/token/v1/{domain}".encode(), hashlib.sha256)
+        expected = hmac.new(inner.digest(), value.encode(), hashlib.sha256).hexdigest()[:32]
+        assert token == expected == token_of(value, domain, KEY)

@@ -59,9 +59,7 @@ def staging_assets(settings: Settings) -> dg.AssetsDefinition:
             yield from report(
                 context,
                 {
-                    keys.staging(settings, table): metadata.of_applied(
-                        settings, known, table, done.seconds, done.batches
-                    )
+                    keys.staging(settings, table): metadata.of_applied(settings, done, known, table)
                     for table in settings.tables
                 },
             )

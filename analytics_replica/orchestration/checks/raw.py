@@ -1,0 +1,70 @@
+"""Checks of landing: what production keeps for us, and that no batch is missing.
+
+Here: how the judgements are shown. Not here: making them (landing.retention, landing.contiguity).
+Slot and log are one for all tables, so their checks stand on one asset: the first table of
+replica.yaml. A gap blocks staging; a slot that keeps much does not, for draining it helps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import dagster as dg
+
+from analytics_replica.domain.verdicts import Verdict
+from analytics_replica.landing.contiguity import check_contiguity
+from analytics_replica.landing.retention import check_slot_retention
+from analytics_replica.orchestration import keys
+from analytics_replica.orchestration.failures import explained
+from analytics_replica.orchestration.resources import Replica, ReplicaResource
+from analytics_replica.orchestration.verdicts import as_check_result
+from analytics_replica.settings.load import Settings
+
+SLOT_RETENTION: Final = "slot_retention"
+CONTIGUITY: Final = "contiguity"
+STEP: Final = "raw_checks"
+
+
+def raw_checks(settings: Settings) -> dg.AssetChecksDefinition:
+    """Both checks, one step; only the selected ones are judged."""
+    carrier = keys.raw(settings, next(iter(settings.tables)))
+    specs = [
+        dg.AssetCheckSpec(
+            SLOT_RETENTION,
+            asset=carrier,
+            description="Production keeps no more log for our slot than deadlines."
+            "slot_retention_warn_mb (the slot of all tables).",
+        ),
+        dg.AssetCheckSpec(
+            CONTIGUITY,
+            asset=carrier,
+            blocking=True,
+            description="Every landed batch starts where the one before ended (all tables).",
+        ),
+    ]
+
+    @dg.multi_asset_check(name=STEP, specs=specs, can_subset=True)
+    def check_raw(
+        context: dg.AssetCheckExecutionContext, replica: ReplicaResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        with explained(context):
+            for key in sorted(context.selected_asset_check_keys):
+                yield as_check_result(_JUDGES[key.name](replica), key)
+
+    return check_raw
+
+
+def _slot(replica: Replica) -> Verdict:
+    warn_mb = replica.settings.replica.deadlines.slot_retention_warn_mb
+    return check_slot_retention(replica.store, warn_mb * 2**20)
+
+
+def _batches(replica: Replica) -> Verdict:
+    return check_contiguity(replica.store)
+
+
+_JUDGES: Final[Mapping[str, Callable[[Replica], Verdict]]] = {
+    SLOT_RETENTION: _slot,
+    CONTIGUITY: _batches,
+}
