@@ -21,8 +21,9 @@ from analytics_replica.orchestration.assets.ready import ready_asset
 from analytics_replica.orchestration.assets.staging import staging_assets
 from analytics_replica.orchestration.checks.raw import raw_checks
 from analytics_replica.orchestration.checks.staging import staging_checks
-from analytics_replica.orchestration.project import dbt_program, gold_project, read_manifest
-from analytics_replica.orchestration.resources import OfflineDbt, Replica, chain_resource
+from analytics_replica.orchestration.outlook import models_of
+from analytics_replica.orchestration.project import gold_project, read_manifest
+from analytics_replica.orchestration.resources import Replica, chain_resource, offline_dbt
 from analytics_replica.orchestration.translator import ReplicaTranslator
 from analytics_replica.settings.load import Settings, load_settings
 
@@ -51,33 +52,22 @@ def build_definitions(
     deadline = freshness.nightly_deadline(deadlines, today)
     project = gold_project(settings)
     manifest = read_manifest(project)
-    staging_schema = settings.replica.warehouse.staging_schema
-    gold = gold_assets(project, manifest, ReplicaTranslator(deadlines, staging_schema, today))
+    translator = ReplicaTranslator(deadlines, settings.replica.warehouse.staging_schema, today)
+    gold = gold_assets(project, manifest, translator)
     checks = [raw_checks(settings), staging_checks(settings)]
-    blocking = [
-        spec.key for made in (*checks, gold) for spec in made.check_specs if spec.blocking
-    ]
-    promise = freshness.by_deadline(deadline, today)
+    blocking = [spec.key for made in (*checks, gold) for spec in made.check_specs if spec.blocking]
+    ready = ready_asset(gold, manifest, blocking, freshness.by_deadline(deadline, today))
     nightly, capture = jobs.nightly_job(), jobs.capture_job()
     return dg.Definitions(
-        assets=[
-            raw_assets(settings),
-            staging_assets(settings),
-            gold,
-            ready_asset(gold, manifest, blocking, promise),
-        ],
+        assets=[raw_assets(settings), staging_assets(settings), gold, ready],
         asset_checks=checks,
         jobs=[nightly, capture, jobs.checks_job()],
         schedules=jobs.schedules(settings, nightly, capture),
-        sensors=[
-            sensors.readiness_sensor(deadline),
-            sensors.run_failures_sensor(),
-            sensors.captures_sensor(),
-        ],
+        sensors=sensors.all_sensors(deadline, models_of(gold.specs)),
         resources={
             "replica": Replica(settings, clock, progress),
             "chain": chain_resource(settings),
-            "dbt": OfflineDbt(project_dir=project, dbt_executable=str(dbt_program())),
+            "dbt": offline_dbt(project),
         },
         # A process for each step would cost 4 s each to load; steps follow each other anyway.
         executor=dg.in_process_executor,

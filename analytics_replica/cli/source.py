@@ -21,7 +21,11 @@ from analytics_replica.source.dba import dba_script
 
 SQL_EPILOG: Final = epilog("analytics-replica source sql --output prepare.sql", SettingsInvalid)
 
-app = typer.Typer(help="What production needs once, before it can be captured.")
+app = typer.Typer(
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="What production needs once, before it can be captured.",
+)
 
 
 @app.command("sql", epilog=SQL_EPILOG)

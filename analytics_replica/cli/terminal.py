@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analytics_replica.domain.verdicts import Outcome, Verdict
+from analytics_replica.cli.usage import all_errors
+from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.errors import ReplicaError
 from analytics_replica.source.preflight import NEXT
 
@@ -62,7 +63,9 @@ def show_bug(cause: BaseException, *, debug: bool) -> None:
     last = traceback.extract_tb(cause.__traceback__)[-1:]
     at = f" in {last[0].filename}:{last[0].lineno}" if last else ""
     note(f" what  {type(cause).__name__}{at}, which nobody expected.", "bold red")
-    note("  why  This is a fault of the program; its text is not shown, for it may quote a row.", "")
+    note(
+        "  why  This is a fault of the program; its text is not shown, for it may quote a row.", ""
+    )
     note(" next  Run with --debug for the whole traceback, and report it without values.", "bold")
     if debug:
         ERR.print("".join(traceback.format_exception(cause)), soft_wrap=True)
@@ -72,13 +75,14 @@ def show_verdicts(verdicts: Iterable[Verdict]) -> None:
     """One line for each verdict, its findings below it, and what to do next below them."""
     for verdict in verdicts:
         mark, style = _MARKS[verdict.outcome]
-        figures = ", ".join(f"{key.replace('_', ' ')} {_shown(v)}" for key, v in verdict.figures.items())
+        figures = ", ".join(
+            f"{key.replace('_', ' ')} {_shown(v)}" for key, v in verdict.figures.items()
+        )
         line = Text(f"{mark:>4}  ", style).append(verdict.about, "")
         OUT.print(line.append(f"   {figures}" if figures else "", "dim"), soft_wrap=True)
         for finding in verdict.findings:
-            is_next = finding.subject == NEXT
-            text = f"      next: {finding.says}" if is_next else f"      {finding.says}"
-            OUT.print(Text(text, "bold" if is_next else ""), soft_wrap=True)
+            style = "bold" if finding.subject == NEXT else ""
+            OUT.print(Text(f"      {_finding(finding)}", style), soft_wrap=True)
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -109,6 +113,11 @@ def show_pairs(pairs: Mapping[str, str]) -> None:
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
         OUT.print(Text(f"{name:<{width}}  ", "dim").append(value, "not dim"), soft_wrap=True)
+
+
+def _finding(finding: Finding) -> str:
+    is_ours = not finding.subject or finding.subject in {kind.__name__ for kind in all_errors()}
+    return finding.says if is_ours else str(finding)
 
 
 def _shown(value: float | str) -> str:

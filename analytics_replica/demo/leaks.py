@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -85,20 +86,23 @@ def search(paths: Sequence[Path], dsns: Sequence[str], planted: PlantedValues) -
     Files that vanish meanwhile are passed over; what cannot be read is reported.
     """
     started = time.monotonic()
-    sweep = _Sweep(planted)
-    sweep.unsearched.extend(str(path) for path in paths if not path.exists())
-    for file in files_under(paths):
-        sweep.search_file(file)
-    for dsn in dsns:
-        sweep.search_server(dsn)
+    disk, servers = _Sweep(planted), _Sweep(planted)
+    # Reading and matching leave Python's lock, so disk and servers are searched side by side.
+    with ThreadPoolExecutor(max_workers=2) as both:
+        for done in (
+            both.submit(disk.search_files, paths),
+            both.submit(servers.search_servers, dsns),
+        ):
+            done.result()
+    hits = disk.hits + servers.hits
     return SearchReport(
-        files=sweep.files,
-        bytes=sweep.read_bytes,
-        tables=sweep.tables,
-        rows=sweep.rows,
+        files=disk.files,
+        bytes=disk.read_bytes + servers.read_bytes,
+        tables=servers.tables,
+        rows=servers.rows,
         planted=len(planted),
-        hits=tuple(Hit(where, kind, n) for (where, kind), n in sorted(sweep.hits.items())),
-        unsearched=tuple(sweep.unsearched),
+        hits=tuple(Hit(where, kind, count) for (where, kind), count in sorted(hits.items())),
+        unsearched=(*disk.unsearched, *servers.unsearched),
         took=timedelta(seconds=time.monotonic() - started),
     )
 
@@ -115,26 +119,33 @@ class _Sweep:
     hits: Counter[tuple[str, Kind]] = field(default_factory=Counter)
     unsearched: list[str] = field(default_factory=list)
 
-    def search_file(self, file: Path) -> None:
-        """The file as it is, then what it holds if it is packed."""
-        self.files += 1
-        for pieces in (raw_pieces, expanded_pieces):
-            scanner = Scanner(self.planted)
-            try:
-                for piece in pieces(file):
-                    self._feed(scanner, piece)
-            except UNREADABLE:
-                if file.exists():
-                    self.unsearched.append(str(file))
-            self._note(str(file), scanner)
+    def search_files(self, paths: Iterable[Path]) -> None:
+        """Every file at or below the paths: as it is, then what it holds if it is packed."""
+        paths = list(paths)
+        self.unsearched.extend(str(path) for path in paths if not path.exists())
+        for file in files_under(paths):
+            self.files += 1
+            for pieces in (raw_pieces, expanded_pieces):
+                self._search_file(file, pieces)
 
-    def search_server(self, dsn: str) -> None:
-        """Every table of every database of the server."""
-        for database in databases_behind(dsn):
-            with closing(connect(make_dsn(dsn, dbname=database))) as opened:
-                opened.autocommit = True
-                for of in tables_in(opened):
-                    self._search_table(opened, database, of)
+    def search_servers(self, dsns: Iterable[str]) -> None:
+        """Every table of every database of the servers."""
+        for dsn in dsns:
+            for database in databases_behind(dsn):
+                with closing(connect(make_dsn(dsn, dbname=database))) as opened:
+                    opened.autocommit = True
+                    for of in tables_in(opened):
+                        self._search_table(opened, database, of)
+
+    def _search_file(self, file: Path, pieces: Callable[[Path], Iterator[bytes]]) -> None:
+        scanner = Scanner(self.planted)
+        try:
+            for piece in pieces(file):
+                self._feed(scanner, piece)
+        except UNREADABLE:
+            if file.exists():
+                self.unsearched.append(str(file))
+        self._note(str(file), scanner)
 
     def _search_table(self, opened: Connection, database: str, of: TableName) -> None:
         scanner = Scanner(self.planted)

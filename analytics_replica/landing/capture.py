@@ -72,7 +72,7 @@ def capture(
         copied = work.last is None or first_copy
         if copied:
             _first_copy(work, dsn)
-            target = source.identify().flushed
+            target = max(target, source.identify().flushed)
         elif work.last is not None:
             guard_resume(work.last[0], work.origin.source, work.origin.slot)
         drain(work, source, target)
@@ -115,7 +115,7 @@ def _prepared(
         reached=reached,
         last=last_manifest(store),
     )
-    return work, system.flushed
+    return work, max(system.flushed, state.present)
 
 
 def _first_copy(work: CaptureWork, dsn: str) -> None:

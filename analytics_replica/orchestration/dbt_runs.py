@@ -19,12 +19,8 @@ from dagster_dbt import DbtCliInvocation, DbtProject
 
 from analytics_replica.errors import CheckFailed, ReplicaError, WarehouseError
 from analytics_replica.orchestration import keys, metadata
-from analytics_replica.orchestration.project import (
-    build_target,
-    checks_target,
-    dbt_environment,
-    environment,
-)
+from analytics_replica.orchestration.environment import environment
+from analytics_replica.orchestration.project import build_target, checks_target, dbt_environment
 from analytics_replica.orchestration.resources import OfflineDbt, Replica
 from analytics_replica.orchestration.translator import ReplicaTranslator
 from analytics_replica.postgres.connect import connect

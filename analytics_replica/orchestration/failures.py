@@ -16,11 +16,13 @@ import dagster as dg
 from analytics_replica import errors
 from analytics_replica.errors import ReplicaError
 
+Context = dg.OpExecutionContext | dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+
 BY_SCHEDULE: Final = "dagster/schedule_name"
 
 
 @contextlib.contextmanager
-def explained(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Iterator[None]:
+def explained(context: Context) -> Iterator[None]:
     """Turns a ReplicaError in the block into a step failure that keeps its three sentences.
 
     A retry is allowed if the error's class says that it helps and nobody waits at a terminal.
@@ -32,7 +34,7 @@ def explained(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Iter
         raise dg.Failure(
             description=str(cause),
             metadata={
-                "error": type(cause).__name__,
+                "error": _kind(cause).__name__,
                 "what": cause.what,
                 "why": cause.why,
                 "next": cause.next,
@@ -47,19 +49,30 @@ def error_of(event: dg.DagsterEvent) -> ReplicaError:
     told = failed.user_failure_data.metadata if failed.user_failure_data else {}
     if "error" in told:
         kind = getattr(errors, str(told["error"].value), ReplicaError)
-        return _rebuilt(kind, *(str(told[part].value) for part in ("what", "why", "next")))
-    name = failed.error.cls_name if failed.error else "unknown"
+        what, why, then = (str(told[part].value) for part in ("what", "why", "next"))
+        return _rebuilt(kind, what, why, then)
+    name = (failed.error.cls_name if failed.error else None) or "an unknown error"
+    return _unknown(f"The step {event.step_key} failed with {name}")
+
+
+def error_of_run(event: dg.DagsterEvent | None) -> ReplicaError:
+    """The error behind a run that failed outside its steps."""
+    data = event.job_failure_data if event is not None else None
+    cause = data.error if data else None
+    return _unknown(f"The run failed with {cause.cls_name if cause else 'an unknown error'}")
+
+
+def _kind(cause: ReplicaError) -> type[ReplicaError]:
+    """The nearest class of the tree in errors.py; others are known to their module only."""
+    return next(c for c in type(cause).__mro__ if getattr(errors, c.__name__, None) is c)
+
+
+def _unknown(what: str) -> ReplicaError:
     return ReplicaError(
-        what=f"The step {event.step_key} failed with {name}, which is not one of our errors.",
-        why="Nothing was published; readers keep the last edition.",
-        next=f"Look at the step's log: `analytics-replica ui`, then the run {event_run(event)}.",
+        what=f"{what}, which is not one of our errors.",
+        why="Its text may quote rows, so it is not repeated here. Readers keep the last edition.",
+        next="Look at the run with `analytics-replica ui`.",
     )
-
-
-def event_run(event: dg.DagsterEvent) -> str:
-    """How the run of this event is named to people."""
-    handle = event.step_handle
-    return f"with the step {handle.to_key()}" if handle else "of this night"
 
 
 def _rebuilt(kind: type[ReplicaError], what: str, why: str, then: str) -> ReplicaError:

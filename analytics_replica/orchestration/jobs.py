@@ -20,7 +20,7 @@ CHAIN_TAG: Final = "analytics_replica/chain"
 
 
 def nightly_job() -> dg.UnresolvedAssetJobDefinition:
-    """raw → staging → gold → ready, with every check in between."""
+    """The chain from raw to ready, with every check in between."""
     return dg.define_asset_job(
         keys.NIGHTLY_JOB,
         selection=dg.AssetSelection.all(),
@@ -49,7 +49,9 @@ def checks_job() -> dg.UnresolvedAssetJobDefinition:
 
 
 def schedules(
-    settings: Settings, nightly: dg.UnresolvedAssetJobDefinition, capture: dg.UnresolvedAssetJobDefinition
+    settings: Settings,
+    nightly: dg.UnresolvedAssetJobDefinition,
+    capture: dg.UnresolvedAssetJobDefinition,
 ) -> list[dg.ScheduleDefinition]:
     """The night in the zone of the promise, and the captures of the day; both on by default."""
     deadlines = settings.replica.deadlines

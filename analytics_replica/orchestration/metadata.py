@@ -84,9 +84,7 @@ def of_captured(report: CaptureReport, table: TableName) -> Metadata:
     return metadata
 
 
-def of_applied(
-    settings: Settings, done: ApplyReport, ledger: Ledger, table: TableName
-) -> Metadata:
+def of_applied(settings: Settings, done: ApplyReport, ledger: Ledger, table: TableName) -> Metadata:
     """What an apply did to one table, and what staging now holds of it, as the ledger says."""
     known, changed = ledger.tables.get(table), done.tables.get(table)
     metadata: dict[str, Any] = {

@@ -10,25 +10,35 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster import BaseAssetGraph
 
 from analytics_replica.deadlines.deadline import Deadline
 from analytics_replica.deadlines.projection import project
 from analytics_replica.deadlines.readiness import Readiness, judge
 from analytics_replica.orchestration import history, keys
+from analytics_replica.orchestration.freshness import nightly_deadline
+from analytics_replica.orchestration.resources import replica_of
 
 Models = Mapping[dg.AssetKey, Iterable[dg.AssetKey]]
 """What dbt builds: key → parents."""
 
 
-def models_of(graph: BaseAssetGraph) -> Models:  # type: ignore[type-arg]  # its node type is private
-    """The assets that dbt builds, with their parents."""
+def models_of(specs: Iterable[dg.AssetSpec]) -> Models:
+    """What dbt builds among these assets, with parents."""
     ours = {keys.RAW, keys.STAGING, *keys.READY.path}
     return {
-        key: graph.get(key).parent_keys
-        for key in graph.materializable_asset_keys
-        if key.path[0] not in ours
+        spec.key: [dep.asset_key for dep in spec.deps]
+        for spec in specs
+        if spec.key.path[0] not in ours
     }
+
+
+def outlook_of(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Readiness:
+    """The verdict on tonight for this code location, by its own clock."""
+    replica = replica_of(definitions)
+    now = replica.clock.now()
+    deadlines = replica.settings.replica.deadlines
+    deadline = nightly_deadline(deadlines, now.astimezone(deadlines.tz).date())
+    return outlook(instance, deadline, models_of(definitions.resolve_all_asset_specs()), now)
 
 
 def outlook(

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,7 @@ from dagster_dbt import DbtProject
 from dagster_dbt.compat import DBT_PYTHON_VERSION
 
 from analytics_replica.errors import SettingsInvalid
+from analytics_replica.orchestration.environment import environment
 from analytics_replica.postgres.connect import parts_of
 from analytics_replica.serving.editions import Edition
 from analytics_replica.settings.load import Settings
@@ -93,30 +93,6 @@ def dbt_environment(settings: Settings, edition: Edition) -> dict[str, str]:
     profile = {f"REPLICA_WAREHOUSE_{key.upper()}": parts[key] for key in known if key in parts}
     libpq = {_OTHER_PARTS[key]: value for key, value in parts.items() if key in _OTHER_PARTS}
     return {**schemas, **profile, **libpq}
-
-
-@contextlib.contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Puts the values into this process's environment for the block.
-
-    dagster-dbt copies the process's environment for dbt and reads the profile with it in here; it
-    takes no other. Password and host are there only while dbt is started.
-    """
-    before = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
-
-
-def dbt_program() -> Path:
-    """The dbt that is installed beside this Python, wherever PATH points."""
-    return Path(sys.executable).parent / "dbt"
 
 
 def build_target(project: DbtProject, edition: Edition) -> Path:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
-from dagster_dbt import DbtCliResource
+from dagster_dbt import DbtCliResource, DbtProject
 from dagster_dbt.compat import DBT_PYTHON_VERSION
 from packaging.version import Version
 
@@ -44,6 +46,14 @@ class Replica:
     def store(self) -> Store:
         """Landing."""
         return Store(self.settings.landing_url)
+
+
+def replica_of(definitions: dg.Definitions) -> Replica:
+    """The replica that these definitions were built for."""
+    found = (definitions.resources or {}).get("replica")
+    if not isinstance(found, Replica):
+        raise TypeError("these are not the definitions of a replica")
+    return found
 
 
 @dataclass
@@ -84,6 +94,12 @@ class OfflineDbt(DbtCliResource):
         if DBT_PYTHON_VERSION is None:  # pragma: no cover - setup.cfg installs dbt-core
             raise RuntimeError("dbt-core is not installed")
         return DBT_PYTHON_VERSION
+
+
+def offline_dbt(project: DbtProject) -> OfflineDbt:
+    """The dbt that is installed beside this Python, wherever PATH points, for this project."""
+    program = Path(sys.executable).parent / "dbt"
+    return OfflineDbt(project_dir=str(project.project_dir), dbt_executable=str(program))
 
 
 ReplicaResource = dg.ResourceParam[Replica]

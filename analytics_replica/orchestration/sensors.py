@@ -5,14 +5,13 @@ Here: from verdicts and failed runs to troubles, and telling them. Not here: the
 errors' sentences; another error is named by its class only.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: Dagster reads the annotations of what it decorates.
 
 import json
 from datetime import timedelta
 from typing import Final
 
 import dagster as dg
-from dagster import BaseAssetGraph
 
 from analytics_replica.deadlines.alerts import Alerts, Told
 from analytics_replica.deadlines.deadline import Deadline
@@ -21,7 +20,7 @@ from analytics_replica.deadlines.readiness import Readiness, Standing
 from analytics_replica.deadlines.sinks import sinks_of
 from analytics_replica.orchestration import history, keys
 from analytics_replica.orchestration.failures import error_of
-from analytics_replica.orchestration.outlook import models_of, outlook
+from analytics_replica.orchestration.outlook import Models, outlook
 from analytics_replica.orchestration.resources import Replica, ReplicaResource
 
 NIGHT_SCOPE: Final = "night"
@@ -32,7 +31,12 @@ SCOPES: Final = {keys.NIGHTLY_JOB: NIGHT_SCOPE, keys.CAPTURE_JOB: CAPTURE_SCOPE}
 TICK_S: Final = 60
 
 
-def readiness_sensor(deadline: Deadline) -> dg.SensorDefinition:
+def all_sensors(deadline: Deadline, models: Models) -> list[dg.SensorDefinition]:
+    """The sensors of the graph."""
+    return [readiness_sensor(deadline, models), run_failures_sensor(), captures_sensor()]
+
+
+def readiness_sensor(deadline: Deadline, models: Models) -> dg.SensorDefinition:
     """Warns before the deadline, once for each cause and level; says when the night is ready."""
 
     @dg.sensor(
@@ -41,11 +45,8 @@ def readiness_sensor(deadline: Deadline) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Projects tonight's finish and alerts before the deadline, not after it.",
     )
-    def readiness(
-        context: dg.SensorEvaluationContext, replica: ReplicaResource
-    ) -> dg.SkipReason:
+    def readiness(context: dg.SensorEvaluationContext, replica: ReplicaResource) -> dg.SkipReason:
         now = replica.clock.now()
-        models = models_of(_graph(context))
         verdict = outlook(context.instance, deadline, models, now)
         margin = timedelta(minutes=replica.settings.replica.deadlines.warn_before_minutes)
         troubles = [_of_readiness(verdict)] if verdict.is_trouble(now, margin) else []
@@ -98,13 +99,6 @@ def captures_sensor() -> dg.SensorDefinition:
         return None
 
     return capture_recovered
-
-
-def _graph(context: dg.SensorEvaluationContext) -> BaseAssetGraph:  # type: ignore[type-arg]  # its node type is private
-    repository = context.repository_def
-    if repository is None:
-        raise ValueError("a sensor tick always knows its code location")
-    return repository.asset_graph
 
 
 def _of_readiness(verdict: Readiness) -> Trouble:

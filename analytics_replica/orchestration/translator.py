@@ -38,6 +38,8 @@ class ReplicaTranslator(DagsterDbtTranslator):
         self._deadlines = deadlines
         self._staging_schema = staging_schema
         self._today = today
+        # dagster-dbt asks for a spec at each use, and a policy walks a year of deadlines.
+        self._policies: dict[time | None, dg.FreshnessPolicy] = {}
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """The key by layer and name; a key that the project names itself (meta.dagster) wins."""
@@ -86,8 +88,10 @@ class ReplicaTranslator(DagsterDbtTranslator):
             return freshness.by_night()
         own = _meta(props).get("deadline")
         at = None if own is None else _clock_time(str(own), props["name"])
-        deadline = freshness.nightly_deadline(self._deadlines, self._today, at)
-        return freshness.by_deadline(deadline, self._today)
+        if at not in self._policies:
+            deadline = freshness.nightly_deadline(self._deadlines, self._today, at)
+            self._policies[at] = freshness.by_deadline(deadline, self._today)
+        return self._policies[at]
 
 
 def layer_of(props: Mapping[str, Any]) -> str:

@@ -26,6 +26,9 @@ from analytics_replica.source.slot import (
 NEXT: Final = "next"
 """The subject of the finding that says what to do about the ones before it."""
 
+SERVER_VERSION: Final = "server_version"
+"""The figure of REACHABLE that says which PostgreSQL production is, as a number (180006)."""
+
 REACHABLE: Final = "production answers"
 ROLE: Final = "our role may replicate"
 WAL_LEVEL: Final = "wal_level is logical"
@@ -56,13 +59,14 @@ def preflight(settings: Settings, *, last: Manifest | None = None) -> list[Verdi
         return [passed, failed(ROLE, no_right), *_unknown(QUESTIONS[2:], "our role is refused")]
     except ReplicaError as cause:
         return [failed(REACHABLE, cause), *_unknown(QUESTIONS[1:], "production was not read")]
-    return [_passed(REACHABLE), _passed(ROLE), *_of_state(settings, system, state, last)]
+    answers = Verdict(REACHABLE, Outcome.PASS, figures={SERVER_VERSION: state.server_version})
+    return [answers, _passed(ROLE), *_of_state(settings, system, state, last)]
 
 
 def failed(about: str, cause: ReplicaError) -> Verdict:
-    """FAIL with what happened, and what to do next as the last finding."""
+    """FAIL with what happened, under the error's name, and what to do next as the last finding."""
     return Verdict.from_findings(
-        about, [Finding("production", cause.what), Finding(NEXT, cause.next)]
+        about, [Finding(type(cause).__name__, cause.what), Finding(NEXT, cause.next)]
     )
 
 

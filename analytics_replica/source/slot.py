@@ -27,6 +27,8 @@ select json_build_object(
     'wal_level', current_setting('wal_level'),
     'server_version', current_setting('server_version_num')::int,
     'database', current_database(),
+    'inserted', pg_current_wal_insert_lsn(),
+    'segment_bytes', (select setting::bigint from pg_settings where name = 'wal_segment_size'),
     'slot', (
         select json_build_object(
             'plugin', s.plugin, 'database', s.database, 'active_pid', s.active_pid,
@@ -44,13 +46,24 @@ select json_build_object(
 """
 
 
+_PAGE: Final = 8192
+_SHORT_HEADER: Final = 24
+_LONG_HEADER: Final = 40
+"""The log's page (XLOG_BLCKSZ) and what stands at the start of each, and of each segment."""
+
+
 @dataclass(frozen=True)
 class SourceState:
-    """What the catalog read said. `slot` and `publication` are None if they do not exist."""
+    """What the catalog read said. `slot` and `publication` are None if they do not exist.
+
+    `present` is the end of the log as it is written in memory: everything that was committed
+    before the read ends before it, also what `synchronous_commit = off` has not flushed yet.
+    """
 
     wal_level: str
     server_version: int
     database: str
+    present: Lsn
     slot: Mapping[str, Any] | None
     publication: Mapping[str, Any] | None
     tables: Mapping[TableName, tuple[str, ...]]
@@ -87,10 +100,22 @@ def state_from_row(row: str | Mapping[str, Any]) -> SourceState:
         wal_level=body["wal_level"],
         server_version=body["server_version"],
         database=body["database"],
+        present=end_of_record(Lsn.parse(body["inserted"]), body["segment_bytes"]),
         slot=body["slot"],
         publication=body["publication"],
         tables=tables,
     )
+
+
+def end_of_record(insert_position: Lsn, segment_bytes: int) -> Lsn:
+    """Where the last record ends, if the next one would start at `insert_position`.
+
+    The same, but for a position right behind the header of an empty page: a stream never gets
+    there before something is written, and waiting for it would never end on a silent server.
+    """
+    value = insert_position.value
+    header = _LONG_HEADER if value % segment_bytes == _LONG_HEADER else _SHORT_HEADER
+    return Lsn(value - header) if value % _PAGE == header else insert_position
 
 
 def require_prepared(state: SourceState, slot: str, publication: str) -> None:

@@ -1,44 +1,23 @@
 """Apply: pending batches become staging, all tables and the ledger in one transaction.
 
-Here: the order of one apply, and which tables stand still. Not here: what a table's events mean
-(compact.py, lineage.py, multiset.py), how rows get in (merge.py, incoming.py).
+Here: the promise, the report, and going on without a table that cannot follow. Not here: what
+happens inside the transaction (attempt.py).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
-from analytics_replica.errors import WarehouseError
-from analytics_replica.landing.layout import Store
-from analytics_replica.landing.manifest import verify_file
-from analytics_replica.postgres.identifiers import compose
 from analytics_replica.settings.load import Settings
-from analytics_replica.staging import ddl
-from analytics_replica.staging.compact import Events, open_events
-from analytics_replica.staging.ledger import (
-    AppliedTable,
-    Ledger,
-    State,
-    ensure_ledger,
-    read_ledger,
-    write_ledger,
-    write_table,
-)
-from analytics_replica.staging.merge import Changes, merge
-from analytics_replica.staging.multiset import merge_multiset
-from analytics_replica.staging.plans import Plan, carry_out, plan_table
-from analytics_replica.staging.quarantine import REFUSALS, quarantined
-from analytics_replica.staging.shapes import Shape, remembered, shape_of
-from analytics_replica.staging.warehouse import StatementRefused, Transaction, transaction
-from analytics_replica.staging.windows import Pending, Window, pending
-from analytics_replica.staging.workbench import Workbench, workbench
+from analytics_replica.staging.attempt import CannotFollow, Work, attempt
+from analytics_replica.staging.ledger import State
+from analytics_replica.staging.merge import Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +62,35 @@ def apply_pending(
     return run(Work(settings, clock, progress, upto_sequence))
 
 
-@dataclass(frozen=True)
-class Work:
-    """One apply: its arguments, and the tables that turned out not to be able to follow."""
+def run(work: Work) -> ApplyReport:
+    """Does the work, without the tables that turn out not to be able to follow."""
+    began = time.perf_counter()
+    refused = dict(work.refused)
+    while True:
+        try:
+            done = attempt(work, refused)
+            break
+        except CannotFollow as stop:
+            # Its rows were touched already, so everything was rolled back.
+            refused[stop.table] = stop.cause
+    tables = {
+        table: _applied(done.changes.get(table, Changes()), known.rows)
+        for table, known in done.ledger.tables.items()
+        if known.state is State.OK
+    }
+    return ApplyReport(
+        position=done.ledger.position,
+        batches=done.batches,
+        tables=tables,
+        seconds=time.perf_counter() - began,
+        last_batch=done.ledger.last_batch,
+        quarantined={
+            table: known.reason or ""
+            for table, known in done.ledger.tables.items()
+            if known.state is State.QUARANTINED
+        },
+    )
 
-    settings: Settings
-    clock: Clock
-    progress: Progress = SILENT
-    upto_sequence: int | None = None
-    refused: dict[TableName, WarehouseError] = field(default_factory=dict)
 
-
-class _CannotFollow(Exception):
-    """Raised after rows were touched: everything must be rolled back and done without the table."""
-
-    def __init__(self, table: TableName, cause: WarehouseError) -> None:
-        super().__init__(str(table))
-        self.table = table
-        self.cause = cause
+def _applied(changes: Changes, rows: int) -> TableApplied:
+    return TableApplied(changes.inserted, changes.updated, changes.deleted, rows)

@@ -4,7 +4,7 @@ Here: a window's events as one relation in DuckDB, what voids them, and which of
 Not here: values that production did not log (lineage.py), tables without a key (multiset.py),
 changing staging (merge.py).
 
-Events are ordered by (LSN, ordinal), written as one number: `at`. In the relation, the columns of
+Events are ordered by (LSN, ordinal), written as one number: `place`. In the relation, the columns of
 the shape are c0, c1, … and their unchanged flags u0, u1, …, so that no name can clash.
 """
 
@@ -30,24 +30,24 @@ from analytics_replica.staging.windows import Window
 from analytics_replica.staging.workbench import Workbench
 
 ORDINALS: Final = 2**40
-"""`at` is LSN × this + ordinal: more ordinals than any transaction or copy has rows."""
+"""`place` is LSN × this + ordinal: more ordinals than any transaction or copy has rows."""
 
 _EVENTS: Final = """
 -- the events that count: not contained in staging yet, and after the last truncation
 create or replace temp view events as
-select {op} as op, {at} as at, {lsn}::bigint as lsn, {committed_at} as committed_at {columns}
+select {op} as op, {place} as place, {lsn}::bigint as lsn, {committed_at} as committed_at {columns}
 from {files}
-where {lsn} >= {floor} and {at} > {void}
+where {lsn} >= {floor} and {place} > {void}
 """
 
 _TRUNCATED_AT: Final = """
-select max({at}) from {files} where {op} = 't' and {lsn} >= {floor}
+select max({place}) from {files} where {op} = 't' and {lsn} >= {floor}
 """
 
 _LATEST: Final = """
 -- one row for each key: its last event, whether it leaves a row, and whether the key is new
 create or replace temp table latest as
-select max(at) as at, arg_max(op, at) <> 'd' as live, arg_min(op, at) in ('i', 'm') as fresh
+select max(place) as place, arg_max(op, place) <> 'd' as live, arg_min(op, place) in ('i', 'm') as fresh
 from events
 group by {key}
 """
@@ -56,7 +56,7 @@ group by {key}
 _STATES: Final = """
 create or replace temp view states as
 select e.*, l.live, l.fresh
-from events e join latest l using (at)
+from events e join latest l using (place)
 """
 
 
@@ -93,7 +93,7 @@ def open_events(bench: Workbench, window: Window, shape: Shape) -> Events:
     floor = window.floor.value - (1 if window.copied_at is not None else 0)
     system = _system(files, floor)
     if any(file.truncates for file in window.files):
-        query = {key: system[key] for key in ("at", "files", "op", "lsn", "floor")}
+        query = {key: system[key] for key in ("place", "files", "op", "lsn", "floor")}
         truncated_at = bench.scalar(compose(_TRUNCATED_AT, **query))
     columns = join("", _read_columns(shape))
     void = number(-1 if truncated_at is None else truncated_at)
@@ -107,7 +107,7 @@ def open_events(bench: Workbench, window: Window, shape: Shape) -> Events:
 
 
 def find_latest(events: Events) -> None:
-    """Makes the table `latest`: at, live, fresh; one row for each key."""
+    """Makes the table `latest`: place, live, fresh; one row for each key."""
     events.bench.execute(compose(_LATEST, key=columns_of(events.key)))
 
 
@@ -117,7 +117,7 @@ def make_states(events: Events) -> None:
 
 
 def column(position: int, prefix: str = "c", of: str | None = None) -> Sql:
-    """The column of the shape's column at this position, of this relation if one is given."""
+    """The column for the shape's column at this position, of this relation if one is given."""
     label = name(f"{prefix}{position}")
     return label if of is None else compose("{of}.{label}", of=name(of), label=label)
 
@@ -134,12 +134,14 @@ def any_of(positions: Iterable[int], prefix: str, of: str | None = None) -> Sql:
 
 def _system(files: Sql, floor: int) -> dict[str, Sql]:
     lsn, ordinal = name(LSN), name(ORDINAL)
-    at = compose("{lsn}::hugeint * {n} + {ordinal}", lsn=lsn, n=number(ORDINALS), ordinal=ordinal)
+    place = compose(
+        "{lsn}::hugeint * {n} + {ordinal}", lsn=lsn, n=number(ORDINALS), ordinal=ordinal
+    )
     return {
         "files": files,
         "op": name(OP),
         "lsn": lsn,
-        "at": at,
+        "place": place,
         "committed_at": name(COMMITTED_AT),
         "floor": number(floor),
     }

@@ -138,8 +138,8 @@ def create_table(within: Transaction, target: TableName, shape: Shape) -> None:
         )
 
 
-def add_primary_key(within: Transaction, target: TableName, shape: Shape) -> None:
-    """Builds the primary key; nothing for a table without a key."""
+def finish_table(within: Transaction, target: TableName, shape: Shape) -> None:
+    """Builds the primary key over the rows that are there, and tells the planner about them."""
     if shape.key:
         within.execute(
             compose(
@@ -148,6 +148,7 @@ def add_primary_key(within: Transaction, target: TableName, shape: Shape) -> Non
                 key=names(shape.key),
             )
         )
+    within.execute(compose("analyze {table}", table=table(target)))
 
 
 def add_columns(within: Transaction, target: TableName, columns: Iterable[ShapeColumn]) -> None:
@@ -192,6 +193,4 @@ def drop_table(within: Transaction, target: TableName) -> None:
 
 
 def _definition(column: ShapeColumn) -> Sql:
-    return compose(
-        "{column} {type}", column=name(column.name), type=type_name(column.staging_type)
-    )
+    return compose("{column} {type}", column=name(column.name), type=type_name(column.staging_type))

@@ -89,7 +89,7 @@ def encoding_of(staging_type: str, landed_as: str) -> Encoding:
     """How a column of this staging type travels if DuckDB reads it as `landed_as`."""
     staging = type_name(staging_type)
     base = _MODIFIER.sub("", staging_type)
-    landed = landed_as.split("(")[0]
+    landed = landed_as.split("(", maxsplit=1)[0]
     if _SENT_AS_IS.get(base) == landed:
         return Encoding(staging, staging, "{value}")
     if landed in _WIDER.get(base, ()):

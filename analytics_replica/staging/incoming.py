@@ -38,7 +38,11 @@ def load_rows(within: Transaction, events: Events, target: TableName, rows: Sql)
     if all(encoding.direct for encoding in events.encodings):
         labels = [name(c.name) for c in events.shape.columns]
         query = compose(
-            _SENT, columns=sent(events, labels), lsn=name(LSN), committed_at=name(COMMITTED_AT), rows=rows
+            _SENT,
+            columns=sent(events, labels),
+            lsn=name(LSN),
+            committed_at=name(COMMITTED_AT),
+            rows=rows,
         )
         return within.load(events.bench.reader(query), target.name, target.schema)
     load_incoming(within, events, rows)
@@ -78,7 +82,11 @@ def load_incoming(
         *(compose("r.{flag}", flag=name(flag)) for flag in flags),
     ]
     query = compose(
-        _SENT, columns=join(", ", columns), lsn=name("lsn"), committed_at=name("committed_at"), rows=rows
+        _SENT,
+        columns=join(", ", columns),
+        lsn=name("lsn"),
+        committed_at=name("committed_at"),
+        rows=rows,
     )
     loaded = within.load(events.bench.reader(query), INCOMING, None)
     within.execute("analyze pg_temp.incoming")

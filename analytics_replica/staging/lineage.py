@@ -4,7 +4,7 @@ Here: following a row through updates and changes of its key, to the last value 
 window or to the row of staging that has it. Not here: last states (compact.py), reading staging
 (merge.py).
 
-A *step* is an event; a *life* is a row's steps under one key, named by the `at` of its first. A
+A *step* is an event; a *life* is a row's steps under one key, named by the `place` of its first. A
 life begins with an insert, with a move, or, if it is `held`, in staging before the window. A move
 continues the life that the delete just before it ended, under another key.
 """
@@ -19,13 +19,13 @@ from analytics_replica.staging.compact import Events, any_of, column, columns_of
 _STEPS: Final = """
 -- each event with the life it belongs to
 create or replace temp table steps as
-select *, first_value(at) over (partition by {key}, number order by at) as life
+select *, first_value(place) over (partition by {key}, number order by place) as life
 from (
-    select *, sum(begins) over (partition by {key} order by at) as number
+    select *, sum(begins) over (partition by {key} order by place) as number
     from (
-        select at, op, {key}, case
+        select place, op, {key}, case
             when op in ('i', 'm') then 1
-            when lag(op) over (partition by {key} order by at) = 'd' then 1
+            when lag(op) over (partition by {key} order by place) = 'd' then 1
             else 0 end as begins
         from events
     )
@@ -37,10 +37,10 @@ _ORIGINS: Final = """
 create or replace temp table origins as
 with recursive moves as (
     select child.life, parent.life as left_life
-    from steps child join steps parent on parent.at = child.at - 1 and parent.op = 'd'
+    from steps child join steps parent on parent.place = child.place - 1 and parent.op = 'd'
     where child.op = 'm'
 ), walked as (
-    select life, life as origin from steps where at = life and life not in (select life from moves)
+    select life, life as origin from steps where place = life and life not in (select life from moves)
     union all
     select moves.life, walked.origin from moves join walked on moves.left_life = walked.life
 )
@@ -50,10 +50,10 @@ select life, origin from walked
 _WANTED: Final = """
 -- the last events that lack a value, with the origin of their row
 create or replace temp table wanted as
-select e.at, o.origin
+select e.place, o.origin
 from events e
-join latest l on l.at = e.at and l.live
-join steps s on s.at = e.at
+join latest l on l.place = e.place and l.live
+join steps s on s.place = e.place
 join origins o on o.life = s.life
 where {lacks}
 """
@@ -62,13 +62,13 @@ _KNOWN: Final = """
 -- the last value of each wanted column that was logged since the row's origin
 create or replace temp table known as
 select o.origin {columns}
-from events e join steps s using (at) join origins o using (life)
+from events e join steps s using (place) join origins o using (life)
 where e.op in ('i', 'u', 'm') and o.origin in (select origin from wanted)
 group by o.origin
 """
 
 _KNOWN_COLUMN: Final = """,
-arg_max_null(e.{value}, e.at) filter (where not e.{flag}) as {value},
+arg_max_null(e.{value}, e.place) filter (where not e.{flag}) as {value},
 bool_or(not e.{flag}) as {known}
 """
 
@@ -78,13 +78,13 @@ _STATES: Final = """
 create or replace temp view states as
 select *, ({lacks}) and not held as lost, fresh_key and not ({lacks}) as fresh
 from (
-    select e.at, e.op, e.lsn, e.committed_at, l.live, l.fresh as fresh_key,
+    select e.place, e.op, e.lsn, e.committed_at, l.live, l.fresh as fresh_key,
            coalesce(origin.number = 0, false) and not {void} as held {columns}
     from events e
-    join latest l on l.at = e.at
-    left join wanted w on w.at = e.at
+    join latest l on l.place = e.place
+    left join wanted w on w.place = e.place
     left join known k on k.origin = w.origin
-    left join steps origin on origin.at = w.origin
+    left join steps origin on origin.place = w.origin
 )
 """
 
@@ -127,5 +127,9 @@ def _state_columns(events: Events) -> list[Sql]:
 
 
 def _per_column(template: str, position: int) -> Sql:
-    parts = {"value": column(position), "flag": column(position, "u"), "known": column(position, "k")}
+    parts = {
+        "value": column(position),
+        "flag": column(position, "u"),
+        "known": column(position, "k"),
+    }
     return compose(template, **{k: v for k, v in parts.items() if f"{{{k}}}" in template})

@@ -217,7 +217,9 @@ def _value(events: Events, position: int, unresolved: tuple[int, ...]) -> Sql:
 
 def _differs(events: Events, values: dict[int, Sql]) -> Sql:
     held = join(", ", (_held(events, i) for i in values))
-    return compose("row({held}) *<> row({new})", held=held, new=join(", ", values.values()))
+    # Without the casts PostgreSQL would look for *<> on each column instead of on the records.
+    new = join(", ", values.values())
+    return compose("row({held})::record *<> row({new})::record", held=held, new=new)
 
 
 def _same_key(events: Events, prefix: str = "c") -> Sql:
@@ -245,5 +247,5 @@ def _no_base(events: Events, rows: int) -> TableQuarantined:
     columns = ", ".join(events.shape.columns[i].name for i in events.flagged)
     return quarantined(
         events.window.table,
-        f"production did not log unchanged values ({columns}) of {rows} rows that staging never had",
+        f"{rows} rows have values that production did not log ({columns}) and staging never had",
     )

@@ -23,7 +23,7 @@ _NET: Final = """
 create or replace temp table net as
 select {columns}, count_if(op <> 'd') - count_if(op = 'd') as copies,
        coalesce(max(lsn) filter (where op <> 'd'), max(lsn)) as lsn,
-       arg_max(committed_at, at) filter (where op <> 'd') as committed_at
+       arg_max(committed_at, place) filter (where op <> 'd') as committed_at
 from events
 group by {columns} {signs}
 having copies <> 0

@@ -57,15 +57,26 @@ def plan_table(
     plan = decide(target, shape, held, known=known, copied=copied)
     if not (plan.drop or plan.widen):
         return plan
-    in_the_way = ddl.dependents(within, target)
-    foreign = [d.name for d in in_the_way if d.name.schema not in EDITIONS or not d.plain]
+    return replace(plan, drop_views=removable_views(within, target, shape.table))
+
+
+def removable_views(
+    within: Transaction, target: TableName, source: TableName
+) -> tuple[TableName, ...]:
+    """The views that read the staging table, all of which dbt makes again.
+
+    TableQuarantined, naming them, if others read it.
+    """
+    reading = ddl.dependents(within, target)
+    foreign = [d.name for d in reading if d.name.schema not in EDITIONS or not d.plain]
     if foreign:
         raise quarantined(
-            shape.table,
-            f"{target} must change its types, and {', '.join(map(str, foreign))} reads it",
+            source,
+            f"{target} must be made anew or change its types, and "
+            f"{', '.join(map(str, foreign))} reads it",
             "Drop what reads it (only views in gold_a and gold_b may), then apply again.",
         )
-    return replace(plan, drop_views=tuple(d.name for d in in_the_way))
+    return tuple(d.name for d in reading)
 
 
 def decide(

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from analytics_replica.domain.batches import LandedColumn, LandedFile
+from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.staging.ledger import AppliedColumn, AppliedTable
 from analytics_replica.staging.quarantine import quarantined
 from analytics_replica.staging.widening import require_widening
-from analytics_replica.staging.windows import Window
+from analytics_replica.staging.windows import Part, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +72,33 @@ def shape_of(window: Window) -> Shape:
 
 
 def remembered(window: Window, known: AppliedTable | None) -> tuple[AppliedColumn, ...]:
-    """The newest file's columns for the ledger, each with the position it comes from.
+    """The newest file's columns for the ledger, each with the position that it comes from.
 
-    A column that was there, with the same treatment, since the table was copied has none.
+    Without `known`, or after a copy, every row has the columns of the window's first file.
     """
-    first = window.parts[0]
-    anew = known is None or window.copied_at is not None
-    before: Mapping[str, AppliedColumn] = {} if anew or not known else _by_name(known.columns)
-    seen = dict(before)
-    for part in window.parts:
-        since = None if anew and part is first else part.from_lsn
-        current: dict[str, AppliedColumn] = {}
-        for landed in part.file.columns:
-            name = landed.column.name
-            old = seen.get(name)
-            same = old is not None and old.treatment == landed.treatment
-            began = old.since if old is not None and same else since
-            current[name] = AppliedColumn(name, landed.staging_type, landed.treatment, began)
-        seen = current
-    return tuple(seen.values())
+    parts = list(window.parts)
+    if known is None or window.copied_at is not None:
+        columns = _columns(parts.pop(0), {}, since=None)
+    else:
+        columns = {column.name: column for column in known.columns}
+    for part in parts:
+        columns = _columns(part, columns, since=part.from_lsn)
+    return tuple(columns.values())
 
 
-def _by_name(columns: tuple[AppliedColumn, ...]) -> dict[str, AppliedColumn]:
-    return {column.name: column for column in columns}
+def _columns(
+    part: Part, before: Mapping[str, AppliedColumn], since: Lsn | None
+) -> dict[str, AppliedColumn]:
+    found = {}
+    for landed in part.file.columns:
+        name, treatment = landed.column.name, landed.treatment
+        old = before.get(name)
+        if old is not None and old.treatment == treatment:
+            found[name] = replace(old, staging_type=landed.staging_type)
+        else:
+            earlier = old.treatment if old else None
+            found[name] = AppliedColumn(name, landed.staging_type, treatment, since, earlier)
+    return found
 
 
 def _joined(table: TableName, before: ShapeColumn | None, landed: LandedColumn) -> ShapeColumn:
@@ -114,9 +119,7 @@ def _joined(table: TableName, before: ShapeColumn | None, landed: LandedColumn) 
 def _require_same_key(table: TableName, first: LandedFile, file: LandedFile) -> None:
     old, new = ({c.column.name for c in f.key} for f in (first, file))
     if old != new:
-        raise quarantined(
-            table, f"its key changed from {_shown(old)} to {_shown(new)}"
-        )
+        raise quarantined(table, f"its key changed from {_shown(old)} to {_shown(new)}")
 
 
 def _shown(names: set[str]) -> str:

@@ -29,7 +29,10 @@ LOCK_TIMEOUT: Final = "1min"
 _SETTINGS: Final = (
     f"-c search_path=pg_catalog -c lock_timeout={LOCK_TIMEOUT} "
     # Sorting for the primary keys of a first load; the defaults of 4 and 64 MB spill.
-    "-c work_mem=64MB -c maintenance_work_mem=256MB"
+    "-c work_mem=64MB -c maintenance_work_mem=256MB "
+    # With the default of 4 the planner reads the whole table for 20k changes of 3M rows: 0.9 s, and
+    # growing with the table, instead of 0.3 s through the key (measured 2026-11).
+    "-c random_page_cost=1.1"
 )
 
 _LOCK_KEY: Final = "hashtextextended('analytics-replica:apply', 0)"
@@ -98,7 +101,11 @@ class Transaction:
         if self.scalar(_LOCK):
             return
         holder = self.rows(_HOLDER)
-        by = f"server process {holder[0][0]}, since {holder[0][1]} UTC" if holder else "it just ended"
+        by = (
+            f"server process {holder[0][0]}, since {holder[0][1]} UTC"
+            if holder
+            else "it just ended"
+        )
         raise AlreadyRunning(
             what=f"Another apply runs already ({by}).",
             why="Two at once would do the same work twice, so this one stopped at once.",

@@ -103,9 +103,7 @@ def pending(
 
 def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | None) -> Window:
     since = known.last_batch if known else 0
-    copies = [
-        m for m in found if m.sequence > since and m.kind is BatchKind.COPY and _of(table, m)
-    ]
+    copies = [m for m in found if m.sequence > since and m.kind is BatchKind.COPY and _of(table, m)]
     if copies:
         copy = copies[-1]
         later = [m for m in found if m.kind is BatchKind.STREAM and m.to_lsn > copy.to_lsn]

@@ -87,13 +87,15 @@ def workbench(
             config={
                 "memory_limit": f"{memory_limit_bytes} bytes",
                 "temp_directory": spill,
-                "TimeZone": "UTC",
                 # Texts of one batch may be more than the 2 GB that 32-bit offsets reach.
                 "arrow_large_buffer_size": "true",
                 "preserve_insertion_order": "false",
+                # Nothing is fetched from anywhere while rows are looked at.
+                "autoinstall_known_extensions": "false",
             }
         )
         try:
+            connection.execute("set TimeZone = 'UTC'")
             if store.local is None:
                 connection.register_filesystem(store.filesystem)
             yield Workbench(connection, store)

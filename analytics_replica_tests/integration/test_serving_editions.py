@@ -121,8 +121,8 @@ def test_before_anything_is_published_the_first_edition_is_built(
 ) -> None:
     assert published_edition(loader) is None
     assert build_edition(loader) is Edition.A
-    with warehouse.session("loader") as cursor:
-        cursor.execute("drop schema serving cascade")
+    loader.commit()
+    warehouse.execute("drop schema serving cascade")
     assert published_edition(loader) is None
 
 

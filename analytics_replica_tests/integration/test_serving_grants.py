@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg2.errors
 import pytest
 
@@ -21,7 +19,7 @@ loader = loader_connection
 
 
 @pytest.fixture(name="served")
-def served_warehouse(warehouse: Database, loader: Connection) -> Iterator[Database]:
+def served_warehouse(warehouse: Database, loader: Connection) -> Database:
     """A warehouse with staging, two published nights, and grants."""
     with warehouse.session("loader") as cursor:
         cursor.execute("create schema staging")
@@ -31,7 +29,7 @@ def served_warehouse(warehouse: Database, loader: Connection) -> Iterator[Databa
     give(loader, build(loader, "tuesday"))
     with warehouse.session("loader") as cursor:
         cursor.execute("create table staging.orders as select 1 as id")
-    yield warehouse
+    return warehouse
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Publishing beside people who read: nobody waits long, nobody sees two nights or an empty table."""
+"""Publishing beside readers: nobody waits long, sees two nights at once, or an empty table."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.postgres import identifiers as sql
+from analytics_replica.source.slot import end_of_record
 from analytics_replica_tests.support.servers import Database
 
 NAMES = st.text(
@@ -79,3 +80,18 @@ def test_only_composed_sql_fits_a_template() -> None:
         sql.compose("select {x}", x="1; drop table y")  # type: ignore[arg-type] # that is the test
     with pytest.raises(KeyError):
         sql.compose("select {x}", y=sql.number(1))
+
+
+@pytest.mark.parametrize(
+    ("insert_position", "end"),
+    [
+        ("0/1000028", "0/1000000"),  # behind the long header of a segment's first page
+        ("0/1002018", "0/1002000"),  # behind the short header of any other page
+        ("0/1002028", "0/1002028"),  # a record that ends 16 bytes into a page
+        ("0/1001FF8", "0/1001FF8"),
+    ],
+)
+def test_the_end_of_the_log_is_never_behind_the_header_of_an_empty_page(
+    insert_position: str, end: str
+) -> None:
+    assert end_of_record(Lsn.parse(insert_position), 16 * 2**20) == Lsn.parse(end)

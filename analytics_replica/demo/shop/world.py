@@ -113,8 +113,12 @@ class World:
         return person(self.chance.randrange(*NEWCOMERS), self.seed)
 
     def new_order_id(self) -> str:
-        """A random key for an order."""
-        return str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
+        """A key for an order of this moment: a version 7 UUID, which begins with the time."""
+        milliseconds = round(self.now.timestamp() * 1000)
+        drawn = self.chance.getrandbits(74)
+        high, low = drawn >> 62, drawn & (1 << 62) - 1
+        key = milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
+        return str(uuid.UUID(int=key))
 
     def take(self, among: list[T]) -> T:
         """One of the list, which leaves it if the transaction is committed."""

@@ -5,7 +5,7 @@ Here: the assets of the dbt project. Not here: how dbt runs (dbt_runs.py), names
 selected: an edition of several nights must not exist. Checks alone judge what was built last.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: Dagster reads the annotations of what it decorates.
 
 from collections.abc import Iterator
 from typing import Any

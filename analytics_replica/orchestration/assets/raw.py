@@ -4,7 +4,7 @@ Here: the assets of landing. Not here: capture itself (landing.capture). One cap
 for every table, whichever of them were selected: the log has no table order.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: Dagster reads the annotations of what it decorates.
 
 from collections.abc import Iterator
 
@@ -27,25 +27,10 @@ RETRIES = dg.RetryPolicy(
 
 def raw_assets(settings: Settings) -> dg.AssetsDefinition:
     """One asset for each table, all made by one step that holds the replication slot."""
-    policy = Policy.from_settings(settings)
-    specs = [
-        dg.AssetSpec(
-            keys.raw(settings, table),
-            description=f"Changes of {table} in production, in commit order, masked before they "
-            "were first written.",
-            group_name=keys.RAW,
-            kinds={"postgres", "parquet"},
-            owners=[PLATFORM],
-            skippable=True,
-            metadata=metadata.of_raw(settings, policy, table),
-            freshness_policy=freshness.by_capture(settings.replica.deadlines),
-        )
-        for table in settings.tables
-    ]
 
     @dg.multi_asset(
         name=keys.CAPTURE_STEP,
-        specs=specs,
+        specs=_specs(settings),
         can_subset=True,
         pool=keys.SLOT_POOL,
         retry_policy=RETRIES,
@@ -65,3 +50,21 @@ def raw_assets(settings: Settings) -> dg.AssetsDefinition:
             )
 
     return capture_log
+
+
+def _specs(settings: Settings) -> list[dg.AssetSpec]:
+    policy = Policy.from_settings(settings)
+    return [
+        dg.AssetSpec(
+            keys.raw(settings, table),
+            description=f"Changes of {table} in production, in commit order, masked before they "
+            "were first written.",
+            group_name=keys.RAW,
+            kinds={"postgres", "parquet"},
+            owners=[PLATFORM],
+            skippable=True,
+            metadata=metadata.of_raw(settings, policy, table),
+            freshness_policy=freshness.by_capture(settings.replica.deadlines),
+        )
+        for table in settings.tables
+    ]

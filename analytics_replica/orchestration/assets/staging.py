@@ -5,7 +5,7 @@ the same position in one transaction, whichever of them were selected: a staging
 instants would be no state that production ever had.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: Dagster reads the annotations of what it decorates.
 
 from collections.abc import Iterator
 
@@ -25,26 +25,10 @@ from analytics_replica.staging.apply import apply_pending
 
 def staging_assets(settings: Settings) -> dg.AssetsDefinition:
     """One asset for each table, all made by one step and one transaction."""
-    policy = Policy.from_settings(settings)
-    specs = [
-        dg.AssetSpec(
-            keys.staging(settings, table),
-            deps=[keys.raw(settings, table)],
-            description=f"{table} as production had it at staging's position, masked; one row per "
-            "row of production.",
-            group_name=keys.STAGING,
-            kinds={"postgres", "duckdb", "table"},
-            owners=[PLATFORM],
-            skippable=True,
-            metadata=metadata.of_staging(settings, policy, table),
-            freshness_policy=freshness.by_night(),
-        )
-        for table in settings.tables
-    ]
 
     @dg.multi_asset(
         name=keys.APPLY_STEP,
-        specs=specs,
+        specs=_specs(settings),
         can_subset=True,
         description="Brings all of staging to the last landed batch, in one transaction.",
     )
@@ -65,3 +49,22 @@ def staging_assets(settings: Settings) -> dg.AssetsDefinition:
             )
 
     return apply_batches
+
+
+def _specs(settings: Settings) -> list[dg.AssetSpec]:
+    policy = Policy.from_settings(settings)
+    return [
+        dg.AssetSpec(
+            keys.staging(settings, table),
+            deps=[keys.raw(settings, table)],
+            description=f"{table} as production had it at staging's position, masked; one row per "
+            "row of production.",
+            group_name=keys.STAGING,
+            kinds={"postgres", "duckdb", "table"},
+            owners=[PLATFORM],
+            skippable=True,
+            metadata=metadata.of_staging(settings, policy, table),
+            freshness_policy=freshness.by_night(),
+        )
+        for table in settings.tables
+    ]

@@ -12,14 +12,10 @@ with drawn as materialized (
         + interval '6 hours'
         + (pg_temp.dice(i, 203, 32000) + pg_temp.dice(i, 204, 32000)) * interval '1 second'
             as drawn_at,
-        plan.now,
-        plan.customers,
-        plan.old_customers,
-        plan.legacy_users,
-        plan.legacy_step
+        plan.*
     from plan, generate_series(1, plan.orders) as i
 ),
-linked as materialized (
+placed as materialized (
     select
         d.*,
         -- this week is not over: what would lie ahead happened a week ago
@@ -34,19 +30,34 @@ linked as materialized (
         1 + pg_temp.dice(number, 208, legacy_users) as legacy_number,
         pg_temp.dice(number, 209, 1000) as fate
     from drawn as d
+),
+linked as (
+    select
+        p.*,
+        -- most orders know the account; some the old CRM's key as well, some only that, few nothing
+        case
+            when link < 166 then buyer
+            when link < 176 then (legacy_number + 1) / 2 * legacy_step
+        end as customer_id,
+        case
+            when link >= 166 and link < 176 then (legacy_number + 1) / 2 * 2
+            when link >= 176 and link < 199 then legacy_number
+        end as legacy_user
+    from placed as p
 )
 select
-    l.number,
-    md5('order ' || l.number || pg_temp.dice(l.number, 210, 2000000000))::uuid as id,
-    case
-        when link < 166 then buyer
-        when link < 176 then (legacy_number + 1) / 2 * legacy_step
-    end as customer_id,
-    case
-        when link >= 166 and link < 176
-            then 'CRM-' || lpad(((legacy_number + 1) / 2 * 2)::text, 6, '0')
-        when link >= 176 and link < 199 then 'CRM-' || lpad(legacy_number::text, 6, '0')
-    end as legacy_key,
+    o.number,
+    -- version 7: it begins with the time, so that new orders lie side by side in every index
+    (
+        lpad(to_hex((extract(epoch from placed_at) * 1000)::bigint), 12, '0') || '7'
+        || overlay(
+            substr(md5(o.number || ' ' || pg_temp.dice(o.number, 210, 2000000000)), 1, 19)
+            placing '8' from 4
+        )
+    )::uuid as id,
+    o.customer_id,
+    l.legacy_key,
+    coalesce(c.person, l.person) as person,
     case
         when placed_at > now - interval '3 days' then
             case when fate < 400 then 'new' when fate < 750 then 'paid' else 'shipped' end
@@ -63,20 +74,22 @@ select
         else 'delivered'
     end as stage,
     pg_temp.pick(
-        l.number, 211,
+        o.number, 211,
         '{EUR,EUR,EUR,EUR,EUR,EUR,EUR,EUR,eur,eur,USD,USD,usd,GBP,GBP,gbp}'
     ) as currency,
     placed_at,
     least(
-        placed_at + (20 + pg_temp.dice(l.number, 212, 1200)) * interval '1 second', now
+        placed_at + (20 + pg_temp.dice(o.number, 212, 1200)) * interval '1 second', now
     ) as paid_at,
     least(
-        placed_at + (7200 + pg_temp.dice(l.number, 213, 150000)) * interval '1 second', now
+        placed_at + (7200 + pg_temp.dice(o.number, 213, 150000)) * interval '1 second', now
     ) as shipped_at,
     least(
-        placed_at + (250000 + pg_temp.dice(l.number, 214, 400000)) * interval '1 second', now
+        placed_at + (250000 + pg_temp.dice(o.number, 214, 400000)) * interval '1 second', now
     ) as delivered_at,
     least(
-        placed_at + (700000 + pg_temp.dice(l.number, 215, 900000)) * interval '1 second', now
+        placed_at + (700000 + pg_temp.dice(o.number, 215, 900000)) * interval '1 second', now
     ) as refunded_at
-from linked as l
+from linked as o
+left join draft_customer as c on c.id = o.customer_id
+left join draft_legacy as l on l.number = o.legacy_user

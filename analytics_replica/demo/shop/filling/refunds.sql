@@ -15,6 +15,5 @@ select
     o.refunded_at
 from draft_order as o
 join shop.payments as pay on pay.order_id = o.id and pay.status <> 'failed'
-left join draft_customer as c on c.id = o.customer_id
-left join person as buyer on buyer.number = c.person
+left join person as buyer on buyer.number = o.person
 where o.stage = 'refunded'

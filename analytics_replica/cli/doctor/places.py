@@ -1,0 +1,101 @@
+"""Directories: PostgreSQL's programs and the room for a base backup, and landing.
+
+Here: what the first copy and landing need of this machine. Not here: production (preflight).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from analytics_replica.cli.doctor.answers import Figures, fine, judged, missing, unknown
+from analytics_replica.domain.verdicts import Verdict
+from analytics_replica.errors import CopyFailed, LandingFull
+from analytics_replica.landing.contiguity import check_contiguity
+from analytics_replica.landing.layout import Store, disk_errors
+from analytics_replica.postgres.binaries import find_binaries, major_version
+from analytics_replica.settings.load import Settings
+from analytics_replica.source.preflight import SERVER_VERSION
+from analytics_replica.source.snapshot import inspect
+
+LEAST_FREE_BYTES: Final = 2**30
+"""Below one GiB a night of a small shop may not fit."""
+
+PROGRAMS: Final = "the first copy can be made"
+LANDING: Final = "landing can be written"
+BATCHES: Final = "landed batches follow each other"
+
+
+def first_copy(settings: Settings, preflight: Verdict) -> Verdict:
+    """Whether a physical copy can be taken; `preflight` is production's answer to REACHABLE."""
+    source = settings.replica.source
+    if source.physical_copy is not None:
+        reference = source.physical_copy
+        return judged(PROGRAMS, lambda: _given_copy(settings.secrets.get(reference)))
+    named = settings.path(source.postgres_bin) if source.postgres_bin else None
+    found = judged(PROGRAMS, lambda: _programs(settings, named))
+    if not found.passed:
+        return found
+    if SERVER_VERSION not in preflight.figures:
+        return unknown(PROGRAMS, "production's version is not known")
+    theirs, ours = int(preflight.figures[SERVER_VERSION]) // 10000, found.figures["major"]
+    if theirs != ours:
+        return missing(
+            PROGRAMS,
+            CopyFailed,
+            [f"production is PostgreSQL {theirs}, the programs found here are of {ours}"],
+            f"Install PostgreSQL {theirs}'s server programs and name their directory in "
+            "replica.yaml (source.postgres_bin; `pg_config --bindir` prints it).",
+        )
+    return found
+
+
+def landing(settings: Settings) -> Iterator[Verdict]:
+    """Whether batches can be written, and whether those that are there are whole."""
+    store = Store(settings.landing_url)
+    yield judged(LANDING, lambda: _writable(store))
+    verdict = check_contiguity(store)
+    # Nothing landed yet is no fault of landing: the first capture comes later in the list.
+    yield verdict if verdict.findings and verdict.figures else fine(BATCHES, **verdict.figures)
+
+
+def _given_copy(dsn: str) -> Figures:
+    return {"position": str(inspect(dsn).position)}
+
+
+def _programs(settings: Settings, named: Path | None) -> Figures:
+    major = major_version(find_binaries(named))
+    directory = settings.path(settings.replica.source.copy_directory)
+    with disk_errors("looking for room for a base backup"):
+        return {"major": major, "free_gb": _free(directory) // 2**30}
+
+
+def _writable(store: Store) -> Figures:
+    base = store.local
+    if base is None:
+        store.names("manifests")
+        return {"url": store.url}
+    nearest = _existing(base)
+    with disk_errors("looking at landing"):
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(13, "not writable", str(nearest))
+        free = _free(base)
+    if free < LEAST_FREE_BYTES:
+        raise LandingFull(
+            what=f"Landing's disk has {free / 2**20:,.0f} MB left.",
+            why="A batch that does not fit is not landed, and production keeps its log meanwhile.",
+            next=f"Free space, or move landing.url in replica.yaml away from {base}.",
+        )
+    return {"free_gb": free // 2**30}
+
+
+def _free(directory: Path) -> int:
+    return shutil.disk_usage(_existing(directory)).free
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest directory above it that exists."""
+    return next(p for p in (path, *path.parents) if p.exists())

@@ -1,0 +1,302 @@
+"""Landing as text: batches drawn as tables, so that a test's data is visible in it.
+
+Here: building batches from drawings, the settings that go with them, and showing what came of
+them. Not here: batches from a real production (pipeline.py).
+
+A drawing has a line of column names and a line for each event. `lsn` and `op` come first (a copy
+has neither). An empty cell is NULL, `''` the empty text, `~` a value that production did not log;
+anything else is the value as PostgreSQL prints it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from analytics_replica.domain.batches import (
+    COMMITTED_AT,
+    EXACT_PREFIX,
+    LSN,
+    OP,
+    ORDINAL,
+    UNCHANGED_PREFIX,
+    BatchKind,
+    LandedColumn,
+    LandedFile,
+    Manifest,
+    Op,
+    SlotState,
+    SourceIdentity,
+)
+from analytics_replica.domain.lsn import ZERO, Lsn
+from analytics_replica.domain.tables import Column, TableName
+from analytics_replica.landing.layout import Store, data_path
+from analytics_replica.landing.manifest import publish_manifest
+from analytics_replica.postgres.types import arrow_type, from_text
+from analytics_replica.settings.load import Settings, load_settings
+from analytics_replica_tests.support.servers import Database
+
+UNCHANGED = "~"
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+_OIDS = {
+    "boolean": 16,
+    "bytea": 17,
+    "bigint": 20,
+    "smallint": 21,
+    "integer": 23,
+    "text": 25,
+    "json": 114,
+    "xml": 142,
+    "point": 600,
+    "real": 700,
+    "double precision": 701,
+    "inet": 869,
+    "integer[]": 1007,
+    "character": 1042,
+    "character varying": 1043,
+    "date": 1082,
+    "time without time zone": 1083,
+    "timestamp without time zone": 1114,
+    "timestamp with time zone": 1184,
+    "interval": 1186,
+    "numeric": 1700,
+    "uuid": 2950,
+    "jsonb": 3802,
+    "shop.mood": 99999,
+}
+
+Row = dict[str, str | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A table of production: its name and its columns, `{"id": "bigint key", "city": "text"}`."""
+
+    name: str
+    columns: Mapping[str, str]
+    treatments: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def table(self) -> TableName:
+        """The table's name in parts."""
+        return TableName.parse(self.name)
+
+    def landed(self) -> tuple[LandedColumn, ...]:
+        """The columns as a manifest describes them, nothing counted yet."""
+        described = (_column(name, kind) for name, kind in self.columns.items())
+        return tuple(
+            LandedColumn(c, self.treatments.get(c.name, "keep"), arrow_type(c).staging)
+            for c in described
+        )
+
+
+@dataclass
+class Landing:
+    """A landing in a directory, to which a test adds batches."""
+
+    root: Path
+    tables: tuple[Drawn, ...]
+    url: str = "landing"
+    system_identifier: str = "7000000000000000001"
+    sequence: int = 0
+    position: Lsn = ZERO
+    previous: str = ""
+
+    @property
+    def store(self) -> Store:
+        """Landing's files."""
+        return Store(self.url if "://" in self.url else str(self.root / self.url))
+
+    def settings(self, warehouse: Database, **aliases: str) -> Settings:
+        """Settings that keep every column of the tables; aliases by table name."""
+        file = self.root / "replica.yaml"
+        tables = {
+            t.name: {"columns": dict.fromkeys(t.columns, "keep")}
+            | ({"alias": aliases[t.table.name]} if t.table.name in aliases else {})
+            for t in self.tables
+        }
+        body = {
+            "source": {"dsn": {"env": "SOURCE"}, "copy_directory": "copy"},
+            "masking": {"keys": {"k1": {"env": "KEY"}}, "active_key": "k1"},
+            "tables": tables,
+            "landing": {"url": self.url},
+            "warehouse": {"dsn": {"env": "WAREHOUSE"}},
+            "gold": {"project_dir": "dbt_project"},
+        }
+        file.write_text(yaml.safe_dump(body, allow_unicode=True), encoding="utf-8")
+        return load_settings(file, {"WAREHOUSE": warehouse.dsn("loader")})
+
+    def copy(self, at: str, drawings: Mapping[Drawn, str] | None = None) -> Manifest:
+        """A copy of these tables at this position; a copy of all of them starts the stream."""
+        position = Lsn.parse(at)
+        drawings = {} if drawings is None else drawings
+        whole = {t.table for t in drawings} >= {t.table for t in self.tables}
+        rows = {
+            t: [{"lsn": str(Lsn(position.value - 1)), "op": "insert", **row} for row in drawn(text)]
+            for t, text in drawings.items()
+        }
+        came_from = position if whole else self.position
+        return self._publish(BatchKind.COPY, came_from, position, rows)
+
+    def stream(self, upto: str, drawings: Mapping[Drawn, str] | None = None) -> Manifest:
+        """The changes up to this position; without any, a batch that proves silence."""
+        rows = {t: drawn(text) for t, text in (drawings or {}).items()}
+        return self.stream_rows(upto, rows)
+
+    def stream_rows(self, upto: str, rows: Mapping[Drawn, list[Row]]) -> Manifest:
+        """The same from rows."""
+        return self._publish(BatchKind.STREAM, self.position, Lsn.parse(upto), rows)
+
+    def _publish(
+        self, kind: BatchKind, start: Lsn, end: Lsn, rows: Mapping[Drawn, list[Row]]
+    ) -> Manifest:
+        self.sequence += 1
+        ordinals: Counter[str] = Counter()
+        files = tuple(self._file(table, table_rows, ordinals) for table, table_rows in rows.items())
+        commits = {Lsn.parse(str(r["lsn"])) for table_rows in rows.values() for r in table_rows}
+        stream = kind is BatchKind.STREAM
+        manifest = Manifest(
+            sequence=self.sequence,
+            kind=kind,
+            from_lsn=start,
+            to_lsn=end,
+            source=SourceIdentity(self.system_identifier, 1, "shop", "slot", "pub", "fingerprint"),
+            slot=SlotState(ZERO, ZERO, "reserved", 0, None),
+            policy="policy",
+            files=files,
+            transactions=len(commits) if stream else 0,
+            last_commit_at=_commit_time(max(commits)) if commits and stream else None,
+            captured_at=DAY + timedelta(hours=self.sequence),
+            previous=self.previous,
+        )
+        self.previous = publish_manifest(self.store, manifest)
+        self.position = manifest.position
+        return manifest
+
+    def _file(self, drawing: Drawn, rows: list[Row], ordinals: Counter[str]) -> LandedFile:
+        arrays: dict[str, pa.Array] = _system_arrays(rows, ordinals)
+        columns = []
+        for landed in drawing.landed():
+            side, counted = _landed_arrays(landed, rows)
+            arrays |= side
+            columns.append(counted)
+        buffer = io.BytesIO()
+        pq.write_table(pa.table(arrays), buffer)
+        data = buffer.getvalue()
+        path = data_path(drawing.table, self.sequence, 0)
+        written = self.store.unfinished()
+        written.write_bytes(data)
+        self.store.publish(written, path)
+        ops = Counter(_op(row) for row in rows)
+        return LandedFile(
+            path=path,
+            table=drawing.table,
+            columns=tuple(columns),
+            rows=len(rows),
+            bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            inserts=ops[Op.INSERT],
+            updates=ops[Op.UPDATE] + ops[Op.MOVE],
+            deletes=ops[Op.DELETE],
+            truncates=ops[Op.TRUNCATE],
+        )
+
+
+def drawn(text: str) -> list[Row]:
+    """The rows of a drawing."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    header = [cell.strip() for cell in lines[0].split("|")]
+    return [
+        dict(zip(header, (_cell(c) for c in line.split("|")), strict=True)) for line in lines[1:]
+    ]
+
+
+def shown(database: Database, table: str) -> list[tuple[str | None, ...]]:
+    """The table's rows as texts, without our own columns, in one fixed order."""
+    with database.session() as cursor:
+        cursor.execute("set extra_float_digits = 3; set timezone = 'UTC'")
+        cursor.execute(f"select * from {table} limit 0")
+        names = [c.name for c in cursor.description if not c.name.startswith("_replica_")]
+        texts = ", ".join('"' + name.replace('"', '""') + '"::text' for name in names)
+        cursor.execute(f"select {texts} from {table}")
+        return sorted((tuple(row) for row in cursor.fetchall()), key=_as_printed)
+
+
+def table(text: str) -> list[tuple[str | None, ...]]:
+    """A drawing as `shown` gives a table."""
+    return sorted((tuple(row.values()) for row in drawn(text)), key=_as_printed)
+
+
+def _as_printed(row: tuple[str | None, ...]) -> list[tuple[bool, str]]:
+    return [(cell is not None, cell or "") for cell in row]
+
+
+def _cell(text: str) -> str | None:
+    text = text.strip()
+    return {"": None, "''": ""}.get(text, text)
+
+
+def _column(name: str, kind: str) -> Column:
+    type_name = kind.removesuffix(" key")
+    base = re.sub(r"\(.*\)", "", type_name)
+    numbers = [int(n) for n in re.findall(r"\d+", type_name.partition("(")[2])]
+    modifier = -1
+    if numbers:
+        modifier = (numbers[0] << 16 | numbers[1]) + 4 if base == "numeric" else numbers[0] + 4
+    is_key = kind.endswith(" key")
+    return Column(name, _OIDS[base], modifier, type_name, key=is_key, nullable=not is_key)
+
+
+def _commit_time(lsn: Lsn) -> datetime:
+    return DAY + timedelta(seconds=lsn.value)
+
+
+def _op(row: Row) -> Op:
+    return Op[str(row["op"]).upper()]
+
+
+def _system_arrays(rows: list[Row], ordinals: Counter[str]) -> dict[str, pa.Array]:
+    lsns = [str(row["lsn"]) for row in rows]
+    numbers = []
+    for lsn in lsns:
+        numbers.append(ordinals[lsn])
+        ordinals[lsn] += 1
+    positions = [Lsn.parse(lsn) for lsn in lsns]
+    return {
+        OP: pa.array([_op(row).value for row in rows], pa.string()).dictionary_encode(),
+        LSN: pa.array([p.value for p in positions], pa.int64()),
+        ORDINAL: pa.array(numbers, pa.int64()),
+        COMMITTED_AT: pa.array([_commit_time(p) for p in positions], pa.timestamp("us", "UTC")),
+    }
+
+
+def _landed_arrays(
+    landed: LandedColumn, rows: list[Row]
+) -> tuple[dict[str, pa.Array], LandedColumn]:
+    name = landed.column.name
+    texts: list[Any] = [row.get(name) for row in rows]
+    unchanged = [text == UNCHANGED for text in texts]
+    known = [None if text == UNCHANGED else text for text in texts]
+    values, exact = from_text(landed.column, pa.array(known, pa.string()))
+    arrays = {name: values}
+    if exact is not None:
+        arrays[EXACT_PREFIX + name] = exact
+    if any(unchanged):
+        arrays[UNCHANGED_PREFIX + name] = pa.array(unchanged)
+    exact_rows = 0 if exact is None else len(exact) - exact.null_count
+    counted = LandedColumn(
+        landed.column, landed.treatment, landed.staging_type, exact_rows, sum(unchanged)
+    )
+    return arrays, counted
