@@ -7,15 +7,12 @@ shop (shop/), the traffic (traffic.py), printing (the CLI, which is told what ha
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
-
-import dagster as dg
 
 from analytics_replica.demo.leaks import SearchReport, planted_values, search
 from analytics_replica.demo.server import DemoServers
@@ -98,7 +95,7 @@ class Tour:
         self._dba(servers, settings)
         self._first_copy(settings)
         self._traffic(servers, settings)
-        ready = self._night(settings, servers)
+        ready = self._night(settings)
         searched = self._search(servers)
         rows = count_rows(servers, settings)
         return Summary(rows, searched, ready, time.monotonic() - began)
@@ -177,7 +174,7 @@ class Tour:
             )
             says.append(f"{report.committed:,} transactions committed")
 
-    def _night(self, settings: Settings, servers: DemoServers) -> str:
+    def _night(self, settings: Settings) -> str:
         with self._step(
             "The night", "one Dagster job: capture, staging, gold, checks, publish"
         ) as says:

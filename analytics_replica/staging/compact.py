@@ -4,8 +4,8 @@ Here: a window's events as one relation in DuckDB, what voids them, and which of
 Not here: values that production did not log (lineage.py), tables without a key (multiset.py),
 changing staging (merge.py).
 
-Events are ordered by (LSN, ordinal), written as one number: `place`. In the relation, the columns of
-the shape are c0, c1, … and their unchanged flags u0, u1, …, so that no name can clash.
+Events are ordered by (LSN, ordinal), written as one number: `place`. In the relation, the shape's
+columns are c0, c1, … and their unchanged flags u0, u1, …, so that no name can clash.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ select max({place}) from {files} where {op} = 't' and {lsn} >= {floor}
 _LATEST: Final = """
 -- one row for each key: its last event, whether it leaves a row, and whether the key is new
 create or replace temp table latest as
-select max(place) as place, arg_max(op, place) <> 'd' as live, arg_min(op, place) in ('i', 'm') as fresh
+select max(place) as place,
+       arg_max(op, place) <> 'd' as live,
+       arg_min(op, place) in ('i', 'm') as fresh
 from events
 group by {key}
 """

@@ -40,7 +40,8 @@ with recursive moves as (
     from steps child join steps parent on parent.place = child.place - 1 and parent.op = 'd'
     where child.op = 'm'
 ), walked as (
-    select life, life as origin from steps where place = life and life not in (select life from moves)
+    select life, life as origin from steps
+    where place = life and life not in (select life from moves)
     union all
     select moves.life, walked.origin from moves join walked on moves.left_life = walked.life
 )

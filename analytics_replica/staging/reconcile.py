@@ -1,4 +1,4 @@
-"""Reconciliation: does staging hold what the ledger says, and is it where landing is?
+"""Reconciliation: whether staging holds what the ledger says, and is where landing is.
 
 Here: two judgements that need the warehouse and landing alone. Not here: comparing values with
 production's (that needs a copy of it), the apply (apply.py).
