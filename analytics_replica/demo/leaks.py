@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -125,8 +125,8 @@ class _Sweep:
         self.unsearched.extend(str(path) for path in paths if not path.exists())
         for file in files_under(paths):
             self.files += 1
-            for pieces in (raw_pieces, expanded_pieces):
-                self._search_file(file, pieces)
+            self._search_file(file, raw_pieces(file), str(file))
+            self._search_file(file, expanded_pieces(file), f"{file} (unpacked)")
 
     def search_servers(self, dsns: Iterable[str]) -> None:
         """Every table of every database of the servers."""
@@ -137,15 +137,15 @@ class _Sweep:
                     for of in tables_in(opened):
                         self._search_table(opened, database, of)
 
-    def _search_file(self, file: Path, pieces: Callable[[Path], Iterator[bytes]]) -> None:
+    def _search_file(self, file: Path, pieces: Iterator[bytes], where: str) -> None:
         scanner = Scanner(self.planted)
         try:
-            for piece in pieces(file):
+            for piece in pieces:
                 self._feed(scanner, piece)
         except UNREADABLE:
             if file.exists():
-                self.unsearched.append(str(file))
-        self._note(str(file), scanner)
+                self.unsearched.append(where)
+        self._note(where, scanner)
 
     def _search_table(self, opened: Connection, database: str, of: TableName) -> None:
         scanner = Scanner(self.planted)

@@ -178,14 +178,14 @@ class Tour:
         with self._step(
             "The night", "one Dagster job: capture, staging, gold, checks, publish"
         ) as says:
-            # Dagster reads these from the process, wherever its code looks for its instance.
-            os.environ.update(servers.environment())
-            with dg.DagsterInstance.get() as instance:
-                report = run_nightly(
-                    settings, instance, self.clock, progress=self.listener.progress
-                )
-            says.append(", ".join(f"{step.name} {step.seconds:.0f} s" for step in report.steps))
-            return report.ready
+            graph = build_definitions(settings, self.clock, self.listener.progress)
+            with open_instance(settings) as instance:
+                report = run_nightly(graph, instance)
+            if report.error is not None:
+                raise report.error
+            says.append(", ".join(f"{s.stage} {s.seconds or 0:.1f} s" for s in report.steps))
+            told = ", ".join(f"{name} {value}" for name, value in report.published.items())
+            return f"READY: {told}"
 
     def _search(self, servers: DemoServers) -> SearchReport:
         with self._step(

@@ -21,7 +21,7 @@ from analytics_replica.staging.warehouse import Transaction
 _NET: Final = """
 -- each different row with the copies that these events leave: more, or fewer than before
 create or replace temp table net as
-select {columns}, count_if(op <> 'd') - count_if(op = 'd') as copies,
+select {columns}, (count_if(op <> 'd') - count_if(op = 'd'))::bigint as copies,
        coalesce(max(lsn) filter (where op <> 'd'), max(lsn)) as lsn,
        arg_max(committed_at, place) filter (where op <> 'd') as committed_at
 from events
@@ -29,9 +29,9 @@ group by {columns} {signs}
 having copies <> 0
 """
 
-_ADDED: Final = "(select * from net, range(copies) where copies > 0)"
+_ADDED: Final = "(select *, unnest(range(copies)) as copy from net where copies > 0)"
 
-_REMOVED: Final = "(select * from net, range(-copies) where copies < 0)"
+_REMOVED: Final = "(select *, unnest(range(-copies)) as copy from net where copies < 0)"
 
 _DELETE: Final = """
 -- as many copies of each row as were deleted, whichever they are: they are equal

@@ -193,9 +193,7 @@ def write_project(folder: Path) -> None:
     (folder / "macros").mkdir()
     (folder / "dbt_project.yml").write_text(yaml.safe_dump(PROJECT))
     shutil.copy(REPOSITORY / "dbt_project/profiles.yml", folder)
-    shutil.copy(
-        REPOSITORY / "dbt_project/macros/generate_schema_name.sql", folder / "macros"
-    )
+    shutil.copy(REPOSITORY / "dbt_project/macros/generate_schema_name.sql", folder / "macros")
     for table in ("members", "visits"):
         body = "select * from {{ source('staging', '%s') }}" % table
         (base / f"base_club__{table}.sql").write_text(body)
