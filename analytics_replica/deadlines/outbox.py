@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import psycopg2.extensions
+
 from analytics_replica.deadlines.incidents import (
     Change,
     Incident,
@@ -29,9 +31,8 @@ from analytics_replica.postgres.connect import Connection, connection
 
 APPLICATION: Final = "analytics-replica alerts"
 
-_DDL: Final = """
+_TABLES: Final = """
 -- one row per incident; a cause has at most one that is open
-create schema if not exists ops;
 create table ops.incident (
     id bigint generated always as identity primary key,
     cause text not null,
@@ -55,6 +56,12 @@ create table ops.outbox (
     delivered_at timestamptz,
     unique (dedupe_key, sink)
 );
+"""
+
+_PRESENT: Final = """
+select exists (select from pg_namespace where nspname = 'ops'),
+       exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+               where n.nspname = 'ops' and c.relname = 'outbox')
 """
 
 
@@ -145,17 +152,23 @@ def open_incidents(dsn: str) -> list[Incident]:
 def ensure_schema(opened: Connection) -> None:
     """Makes schema `ops` and its tables where they are not there yet."""
     with opened.cursor() as cursor:
-        # Asked first: creating wants a right on the database even if there is nothing to create.
-        cursor.execute("select to_regclass('ops.outbox') is not null")
-        if cursor.fetchone() == (True,):
+        if _present(cursor)["outbox"]:
             return
         cursor.execute("select pg_advisory_xact_lock(hashtextextended('analytics-replica:ops', 0))")
-        cursor.execute("select to_regclass('ops.outbox') is not null")
-        if cursor.fetchone() == (True,):
-            return
-        cursor.execute("select to_regnamespace('ops') is not null")
-        there = cursor.fetchone() == (True,)
-        cursor.execute(_DDL.replace("create schema if not exists ops;", "") if there else _DDL)
+        present = _present(cursor)
+        # Not `if not exists`: that wants a right on the database even if the schema is there.
+        if not present["schema"]:
+            cursor.execute("create schema ops")
+        if not present["outbox"]:
+            cursor.execute(_TABLES)
+
+
+def _present(cursor: psycopg2.extensions.cursor) -> dict[str, bool]:
+    # From the tables of the catalog, not by to_regclass: its answer "not there" is remembered until
+    # the transaction locks a table, even after another session made it (seen 2026-11-21).
+    cursor.execute(_PRESENT)
+    schema, outbox = cursor.fetchone() or (False, False)
+    return {"schema": schema, "outbox": outbox}
 
 
 def _open_incidents(opened: Connection) -> list[Incident]:

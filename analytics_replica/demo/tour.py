@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from analytics_replica.definitions import build_definitions
 from analytics_replica.demo.leaks import SearchReport, planted_values, search
 from analytics_replica.demo.server import DemoServers
 from analytics_replica.demo.shop.fill import fill
@@ -26,6 +27,7 @@ from analytics_replica.landing.capture import capture
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest, manifests
 from analytics_replica.masking.policy import Policy
+from analytics_replica.orchestration.instance import open_instance
 from analytics_replica.orchestration.nightly import run_nightly
 from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.catalog import read_tables

@@ -195,8 +195,8 @@ def write_project(folder: Path) -> None:
     shutil.copy(REPOSITORY / "dbt_project/profiles.yml", folder)
     shutil.copy(REPOSITORY / "dbt_project/macros/generate_schema_name.sql", folder / "macros")
     for table in ("members", "visits"):
-        body = "select * from {{ source('staging', '%s') }}" % table
-        (base / f"base_club__{table}.sql").write_text(body)
+        body = f"source('staging', '{table}')"
+        (base / f"base_club__{table}.sql").write_text("select * from {{ " + body + " }}")
     (base / "_sources.yml").write_text(yaml.safe_dump(SOURCES))
     (gold / "member_fees.sql").write_text(MEMBER_DAYS)
     (gold / "_models.yml").write_text(yaml.safe_dump(GOLD))
