@@ -109,7 +109,7 @@ def _fault(landed: LandedColumn) -> sql.Sql:
         keep = options.removeprefix("keep=").split(",") if options else []
         allowed = sql.join(", ", (sql.literal(key) for key in keep))
         return sql.compose(
-            "case jsonb_typeof({column}::jsonb) when 'object' then "
+            "{column} is not null and case jsonb_typeof({column}::jsonb) when 'object' then "
             "({column}::jsonb - array[{allowed}]::text[]) <> '{{}}' else true end",
             column=column,
             allowed=allowed,

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtProject
 
 from analytics_replica.errors import CheckFailed, ReplicaError, WarehouseError
+from analytics_replica.landing.layout import Store
+from analytics_replica.landing.manifest import read_manifest
 from analytics_replica.orchestration import keys, metadata
 from analytics_replica.orchestration.environment import environment
 from analytics_replica.orchestration.project import build_target, checks_target, dbt_environment
@@ -31,6 +34,7 @@ from analytics_replica.serving.editions import (
     published_edition,
 )
 from analytics_replica.staging import ledger
+from analytics_replica.staging.ledger import Ledger
 
 Event = Any
 """What dagster-dbt yields: outputs, check results, observations."""
@@ -63,7 +67,7 @@ class DbtRuns:
             ensure_serving_schema(conn)
             edition = build_edition(conn)
             known = ledger.read(conn)
-        told = metadata.of_build(edition, known)
+        told = metadata.of_build(edition, known.position, as_of(self.replica.store, known))
         target = build_target(self.project, edition)
         (target / RESULTS).unlink(missing_ok=True)
         invocation = self._start(BUILD, edition, target)
@@ -126,6 +130,16 @@ class DbtRuns:
         if published is not None and ready is not None and ready.timestamp >= last:
             return published
         return published.other if published is not None else Edition.A
+
+
+def as_of(store: Store, known: Ledger) -> datetime | None:
+    """Production's time that staging shows: its last commit, else when the batch was captured.
+
+    A first copy holds no transaction, so production's own clock says nothing of it.
+    """
+    if known.last_commit_at is not None or known.last_batch == 0:
+        return known.last_commit_at
+    return read_manifest(store, known.last_batch).captured_at
 
 
 def _key_of(result: dg.AssetCheckResult) -> dg.AssetCheckKey:

@@ -31,9 +31,9 @@ DBT_SECONDS: Final = "Execution Duration"
 
 STAGES: Final[Mapping[str, str]] = {
     keys.CAPTURE_STEP: "raw",
-    "raw_checks": "raw checks",
+    keys.RAW_CHECKS_STEP: "raw checks",
     keys.APPLY_STEP: "staging",
-    "staging_checks": "staging checks",
+    keys.STAGING_CHECKS_STEP: "staging checks",
     keys.GOLD_STEP: "gold",
     keys.READY_STEP: "ready",
 }

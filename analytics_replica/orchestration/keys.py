@@ -24,7 +24,9 @@ GOLD_BUILD: Final = "gold_build"
 READY: Final = dg.AssetKey("ready")
 READY_STEP: Final = "ready"
 CAPTURE_STEP: Final = "capture"
+RAW_CHECKS_STEP: Final = "raw_checks"
 APPLY_STEP: Final = "apply"
+STAGING_CHECKS_STEP: Final = "staging_checks"
 GOLD_STEP: Final = "gold"
 
 NIGHTLY_JOB: Final = "nightly"

@@ -13,6 +13,7 @@ from typing import Any, Final
 import dagster as dg
 
 from analytics_replica.domain.batches import LandedFile, Manifest
+from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.capture import CaptureReport
 from analytics_replica.masking.policy import Kind, Policy
@@ -106,12 +107,12 @@ def of_applied(settings: Settings, done: ApplyReport, ledger: Ledger, table: Tab
     return metadata
 
 
-def of_build(edition: Edition, ledger: Ledger) -> dict[str, Any]:
+def of_build(edition: Edition, position: Lsn, as_of: datetime | None) -> dict[str, Any]:
     """What every model of one build shares; the gate reads it again."""
     return {
         EDITION: edition.value,
-        POSITION: str(ledger.position),
-        AS_OF: _when(ledger.last_commit_at),
+        POSITION: str(position),
+        AS_OF: _when(as_of),
     }
 
 

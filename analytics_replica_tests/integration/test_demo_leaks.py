@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -52,7 +51,7 @@ def test_the_sample_is_the_same_every_time_and_holds_every_kind(
     shop: Database, planted: PlantedValues
 ) -> None:
     assert planted == planted_values(shop.dsn(), 1_000)
-    assert min(map(len, (planted.words, planted.emails, planted.phones, planted.cards))) > 300
+    assert min(map(len, (planted.words, planted.emails, planted.phones, planted.cards))) > 200
     assert len(planted_values(shop.dsn(), 10)) < len(planted) / 10
 
 
@@ -115,10 +114,10 @@ def test_a_table_that_may_not_be_read_makes_the_verdict_uncertain(
 def test_deleted_rows_are_still_found_in_the_servers_files(
     analytics: LocalServer, masked: Database, shop: Database, planted: PlantedValues
 ) -> None:
-    name = shop.scalar("select max(full_name) from shop.customers")
-    masked.execute("insert into people (name) values (%s)", (name,))
+    note = shop.scalar("select min(notes) from shop.customer_profiles where notes like 'Pass%'")
+    assert Kind.REMARK not in {hit.kind for hit in search([analytics.data_dir], [], planted).hits}
+    masked.execute("insert into people (name) values (%s)", (note,))
     masked.execute("delete from people where id is null")
     masked.execute("checkpoint")
     assert search([], [masked.dsn()], planted).found == 0
-    report = search([Path(analytics.data_dir)], [], planted)
-    assert {hit.kind for hit in report.hits} == {Kind.NAME}
+    assert Kind.REMARK in {hit.kind for hit in search([analytics.data_dir], [], planted).hits}

@@ -119,14 +119,16 @@ class Landing:
         """Landing's files."""
         return Store(self.url if "://" in self.url else str(self.root / self.url))
 
-    def settings(self, warehouse: Database, **aliases: str) -> Settings:
+    def settings(
+        self, warehouse: Database, aliases: Mapping[str, str] | None = None
+    ) -> Settings:
         """Settings that keep every column of the tables; aliases by table name."""
         file = self.root / "replica.yaml"
-        tables = {
-            t.name: {"columns": dict.fromkeys(t.columns, "keep")}
-            | ({"alias": aliases[t.table.name]} if t.table.name in aliases else {})
-            for t in self.tables
+        tables: dict[str, Any] = {
+            t.name: {"columns": dict.fromkeys(t.columns, "keep")} for t in self.tables
         }
+        for name, alias in (aliases or {}).items():
+            tables[name]["alias"] = alias
         body = {
             "source": {"dsn": {"env": "SOURCE"}, "copy_directory": "copy"},
             "masking": {"keys": {"k1": {"env": "KEY"}}, "active_key": "k1"},

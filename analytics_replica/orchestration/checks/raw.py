@@ -18,39 +18,32 @@ from analytics_replica.landing.retention import check_slot_retention
 from analytics_replica.orchestration import keys
 from analytics_replica.orchestration.failures import explained
 from analytics_replica.orchestration.resources import Replica, ReplicaResource
-from analytics_replica.orchestration.verdicts import as_check_result
+from analytics_replica.orchestration.verdicts import WARN, Check
 from analytics_replica.settings.load import Settings
 
-SLOT_RETENTION: Final = "slot_retention"
-CONTIGUITY: Final = "contiguity"
-STEP: Final = "raw_checks"
+CHECKS: Final[Mapping[str, Check]] = {
+    "slot_retention": Check(
+        "Production keeps no more log for our slot than slot_retention_warn_mb (for all tables).",
+        doubt=WARN,
+    ),
+    "contiguity": Check(
+        "Every landed batch starts where the one before ended (for all tables).", blocking=True
+    ),
+}
 
 
 def raw_checks(settings: Settings) -> dg.AssetChecksDefinition:
     """Both checks, one step; only the selected ones are judged."""
     carrier = keys.raw(settings, next(iter(settings.tables)))
-    specs = [
-        dg.AssetCheckSpec(
-            SLOT_RETENTION,
-            asset=carrier,
-            description="Production keeps no more log for our slot than deadlines."
-            "slot_retention_warn_mb (the slot of all tables).",
-        ),
-        dg.AssetCheckSpec(
-            CONTIGUITY,
-            asset=carrier,
-            blocking=True,
-            description="Every landed batch starts where the one before ended (all tables).",
-        ),
-    ]
+    specs = [check.spec(name, carrier) for name, check in CHECKS.items()]
 
-    @dg.multi_asset_check(name=STEP, specs=specs, can_subset=True)
+    @dg.multi_asset_check(name=keys.RAW_CHECKS_STEP, specs=specs, can_subset=True)
     def check_raw(
         context: dg.AssetCheckExecutionContext, replica: ReplicaResource
     ) -> Iterator[dg.AssetCheckResult]:
         with explained(context):
             for key in sorted(context.selected_asset_check_keys):
-                yield as_check_result(_JUDGES[key.name](replica), key)
+                yield CHECKS[key.name].result(_JUDGES[key.name](replica), key)
 
     return check_raw
 
@@ -65,6 +58,6 @@ def _batches(replica: Replica) -> Verdict:
 
 
 _JUDGES: Final[Mapping[str, Callable[[Replica], Verdict]]] = {
-    SLOT_RETENTION: _slot,
-    CONTIGUITY: _batches,
+    "slot_retention": _slot,
+    "contiguity": _batches,
 }

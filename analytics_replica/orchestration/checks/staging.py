@@ -1,13 +1,14 @@
 """Checks of staging: that every table is masked, follows production, and did not lose its rows.
 
 Here: how the judgements are shown, one step for all tables. Not here: making them (masking.proof,
-staging.drift, staging.reconcile). The masking proof blocks gold; whether a table that stands still
-blocks it is the drift's severity.
+staging.drift, staging.reconcile). The masking proof blocks gold. Drift and row counts do not: a
+table that stands still, or was emptied in production, must not keep all others from their readers.
 """
 
 # Without `from __future__ import annotations`: Dagster reads the annotations of what it decorates.
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Final
 
 import dagster as dg
@@ -19,49 +20,93 @@ from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.proof import ABOUT, prove_masking
 from analytics_replica.orchestration import keys
 from analytics_replica.orchestration.failures import explained
-from analytics_replica.orchestration.resources import ReplicaResource
-from analytics_replica.orchestration.verdicts import as_check_result
+from analytics_replica.orchestration.resources import Replica, ReplicaResource
+from analytics_replica.orchestration.verdicts import WARN, Check
 from analytics_replica.postgres.connect import Connection, connection
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import ledger
+from analytics_replica.staging.drift import check_drift
+from analytics_replica.staging.ledger import Ledger
+from analytics_replica.staging.reconcile import row_count_floor
 
-MASKING_PROOF: Final = "masking_proof"
-STEP: Final = "staging_checks"
-
-_DESCRIPTIONS: Final[Mapping[str, str]] = {
-    MASKING_PROOF: "Every value of every masked column looks as its mask promises (full scan).",
+CHECKS: Final[Mapping[str, Check]] = {
+    "masking_proof": Check(
+        "Every value of every masked column looks as its mask promises (scans the table).",
+        blocking=True,
+    ),
+    "drift": Check(
+        "Production, policy and staging have the same columns; the table follows production.",
+        doubt=WARN,
+    ),
+    "row_count_floor": Check(
+        "The table holds what the ledger counted, and at least half of what it held before.",
+        doubt=WARN,
+    ),
 }
-_BLOCKING: Final = frozenset({MASKING_PROOF})
 
 
 def staging_checks(settings: Settings) -> dg.AssetChecksDefinition:
     """Every check of every table in one step; only the selected ones are judged."""
     tables = {keys.staging(settings, table): table for table in settings.tables}
-    specs = [
-        dg.AssetCheckSpec(name, asset=key, blocking=name in _BLOCKING, description=description)
-        for key in tables
-        for name, description in _DESCRIPTIONS.items()
-    ]
+    specs = [check.spec(name, key) for key in tables for name, check in CHECKS.items()]
 
-    @dg.multi_asset_check(name=STEP, specs=specs, can_subset=True)
+    @dg.multi_asset_check(name=keys.STAGING_CHECKS_STEP, specs=specs, can_subset=True)
     def check_staging(
         context: dg.AssetCheckExecutionContext, replica: ReplicaResource
     ) -> Iterator[dg.AssetCheckResult]:
         with explained(context), connection(replica.warehouse_dsn) as opened:
+            look = _Look(replica, opened)
             for key in sorted(context.selected_asset_check_keys):
-                table = tables[key.asset_key]
-                yield as_check_result(_masking(opened, replica.settings, table), key)
+                verdict = _JUDGES[key.name](look, tables[key.asset_key])
+                yield CHECKS[key.name].result(verdict, key)
 
     return check_staging
 
 
-def _masking(opened: Connection, settings: Settings, table: TableName) -> Verdict:
-    held = TableName(settings.replica.warehouse.staging_schema, settings.staging_name(table))
-    known = ledger.read(opened).tables.get(table)
+class _Look:
+    """One look at the warehouse; what all tables share is read once."""
+
+    def __init__(self, replica: Replica, opened: Connection) -> None:
+        self.settings = replica.settings
+        self.opened = opened
+        self._store = replica.store
+
+    @cached_property
+    def policy(self) -> Policy:
+        return Policy.from_settings(self.settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return ledger.read(self.opened)
+
+    @cached_property
+    def drift(self) -> Mapping[TableName, Verdict]:
+        return check_drift(self.opened, self.settings, self._store)
+
+
+def _masking(look: _Look, table: TableName) -> Verdict:
+    schema = look.settings.replica.warehouse.staging_schema
+    held = TableName(schema, look.settings.staging_name(table))
+    known = look.ledger.tables.get(table)
     if known is None or not known.columns:
         return Verdict.cannot_tell(ABOUT, Finding(str(held), "nothing was applied to it yet"))
     columns = [
         LandedColumn(Column(c.name, 0, -1, c.staging_type), c.treatment, c.staging_type)
         for c in known.columns
     ]
-    return prove_masking(opened, held, columns, Policy.from_settings(settings).tables[table])
+    return prove_masking(look.opened, held, columns, look.policy.tables[table])
+
+
+def _drift(look: _Look, table: TableName) -> Verdict:
+    return look.drift[table]
+
+
+def _row_count(look: _Look, table: TableName) -> Verdict:
+    return row_count_floor(look.opened, look.settings, table)
+
+
+_JUDGES: Final[Mapping[str, Callable[[_Look, TableName], Verdict]]] = {
+    "masking_proof": _masking,
+    "drift": _drift,
+    "row_count_floor": _row_count,
+}
