@@ -158,8 +158,21 @@ class Traffic:
                     world = World.read(cursor, self.seed, self.clock)
                 opened.commit()
                 yield _Desk(opened, world, MIX_WITH_TRUNCATE if self.with_truncate else MIX)
+                _reach_the_disk(opened)
             except psycopg2.Error as cause:
                 raise refused(cause, "the shop's traffic") from None
+
+
+def _reach_the_disk(opened: Connection) -> None:
+    """Waits until all commits are on disk, and so in the log that capture reads.
+
+    A commit flushes all before it, if it waits and wrote anything: an empty message does both and
+    changes no table.
+    """
+    with opened.cursor() as cursor:
+        cursor.execute("set local synchronous_commit = on")
+        cursor.execute("select pg_logical_emit_message(true, 'shop', '')")
+    opened.commit()
 
 
 class _Desk:

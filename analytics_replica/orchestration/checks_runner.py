@@ -11,7 +11,7 @@ from enum import StrEnum
 import dagster as dg
 
 from analytics_replica.orchestration import keys
-from analytics_replica.orchestration.nightly import QUIET
+from analytics_replica.orchestration.nightly import QUIET, quiet_dbt
 
 
 class CheckState(StrEnum):
@@ -43,9 +43,9 @@ def run_all_checks(definitions: dg.Definitions, instance: dg.DagsterInstance) ->
 
     Raw and staging are judged as they are, gold in the edition that was built last.
     """
-    result = definitions.resolve_job_def(keys.CHECKS_JOB).execute_in_process(
-        run_config=QUIET, instance=instance, raise_on_error=False
-    )
+    job = definitions.resolve_job_def(keys.CHECKS_JOB)
+    with quiet_dbt():
+        result = job.execute_in_process(run_config=QUIET, instance=instance, raise_on_error=False)
     judged = {check.asset_check_key: check for check in result.get_asset_check_evaluations()}
     wanted = definitions.resolve_asset_graph().asset_check_keys
     return [_outcome(key, judged.get(key)) for key in sorted(wanted | judged.keys())]

@@ -83,7 +83,7 @@ class DbtRuns:
         What was built last is the candidate until it is published, then the published edition.
         """
         edition = self._last_built()
-        with checks_target(self.project, edition, self.context.run_id) as target:
+        with checks_target(self.project, edition, self.context.run.run_id) as target:
             with environment(dbt_environment(self.replica.settings, edition)):
                 invocation = self.dbt.cli(
                     ["build"], context=self.context, target_path=target, raise_on_error=False

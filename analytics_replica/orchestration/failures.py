@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -51,15 +51,20 @@ def error_of(event: dg.DagsterEvent) -> ReplicaError:
         kind = getattr(errors, str(told["error"].value), ReplicaError)
         what, why, then = (str(told[part].value) for part in ("what", "why", "next"))
         return _rebuilt(kind, what, why, then)
-    name = (failed.error.cls_name if failed.error else None) or "an unknown error"
-    return _unknown(f"The step {event.step_key} failed with {name}")
+    return _unknown(f"The step {event.step_key} failed with {_class_of(failed.error)}")
 
 
 def error_of_run(event: dg.DagsterEvent | None) -> ReplicaError:
     """The error behind a run that failed outside its steps."""
     data = event.job_failure_data if event is not None else None
-    cause = data.error if data else None
-    return _unknown(f"The run failed with {cause.cls_name if cause else 'an unknown error'}")
+    return _unknown(f"The run failed with {_class_of(data.error if data else None)}")
+
+
+def _class_of(error: Any) -> str:
+    """The class of the error that Dagster has wrapped (its record's type is private)."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.cls_name) if error is not None and error.cls_name else "an unknown error"
 
 
 def _kind(cause: ReplicaError) -> type[ReplicaError]:

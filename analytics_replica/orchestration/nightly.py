@@ -6,10 +6,12 @@ steps. The schedule starts the same job through Dagster's daemon.
 
 from __future__ import annotations
 
+import io
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -51,7 +53,7 @@ class NightlyReport:
     """What a night came to.
 
     `steps` in order, each with how it ended; `error` is the first failure, None if the edition was
-    published. `failed_checks` are `asset: check`. `published` has edition, position, as-of as text.
+    published. `failed_checks` are `asset: check`, without mere doubts. `published` has edition, position, as-of as text.
     """
 
     run_id: str
@@ -74,7 +76,8 @@ def run_nightly(
 ) -> NightlyReport:
     """Runs the whole night here and now; an error of a step is in the report, not raised.
 
-    A claim on the slot that a killed process left is freed first.
+    A claim on the slot that a killed process left is freed first. `on_event` hears each step begin
+    and end, in this thread; standard output is closed to it, as to dbt.
     """
     return _run(definitions, instance, keys.NIGHTLY_JOB, on_event)
 
@@ -93,7 +96,7 @@ def _run(
     free_abandoned(instance, lambda: replica.warehouse_dsn)
     run_id = str(uuid.uuid4())
     ended: list[StepEvent] = []
-    with _listening(instance, run_id, ended, on_event):
+    with _listening(instance, run_id, ended, on_event), quiet_dbt():
         result = definitions.resolve_job_def(job).execute_in_process(
             run_config=QUIET, instance=instance, raise_on_error=False, run_id=run_id
         )
@@ -104,10 +107,17 @@ def _run(
         failed_checks=tuple(
             f"{check.asset_key.to_user_string()}: {check.check_name}"
             for check in result.get_asset_check_evaluations()
-            if not check.passed
+            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
         ),
         published=_published(result),
     )
+
+
+@contextmanager
+def quiet_dbt() -> Iterator[None]:
+    """Keeps dbt's chatter off standard output, which belongs to results; its log file has it."""
+    with redirect_stdout(io.StringIO()):
+        yield
 
 
 @contextmanager
@@ -165,4 +175,6 @@ def _published(result: dg.ExecuteInProcessResult) -> dict[str, str]:
 
 
 def _text(value: dg.MetadataValue[Any]) -> str:
+    if isinstance(value, dg.TimestampMetadataValue):
+        return f"{datetime.fromtimestamp(value.value, UTC):%Y-%m-%d %H:%M:%S %Z}"
     return str(value.value)

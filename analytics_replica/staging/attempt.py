@@ -159,7 +159,7 @@ class _Tables:
         except REFUSALS as cause:
             raise CannotFollow(table, cause) from None
         except StatementRefused as cause:
-            if cause.is_about_rows:
+            if cause.is_about_the_table:
                 raise CannotFollow(table, cause) from None
             raise
         bookkeeping.write_table(self.within, self._applied(events, plan, changes), self._now)

@@ -56,9 +56,9 @@ class StatementRefused(WarehouseError):
         self.sqlstate = sqlstate
 
     @property
-    def is_about_rows(self) -> bool:
-        """True if rows did not fit their table (data exceptions, integrity), not the server."""
-        return self.sqlstate[:2] in {"22", "23"}
+    def is_about_the_table(self) -> bool:
+        """True if rows or types did not fit their table; false if the server is in trouble."""
+        return self.sqlstate[:2] in {"22", "23", "0A"} or self.sqlstate == "42704"
 
 
 @dataclass(frozen=True)
@@ -161,11 +161,16 @@ _MEANINGS: Final = {
     "55P03": f"a reader held a table for longer than {LOCK_TIMEOUT}",
     "42501": "our role lacks a right",
     "40P01": "a deadlock with another session",
+    "42704": "it does not know a type",
 }
 
 
 def _meaning(code: str) -> str:
-    classes = {"22": "a value does not fit its column", "23": "rows break a constraint"}
+    classes = {
+        "0A": "it cannot do what a type needs",
+        "22": "a value does not fit its column",
+        "23": "rows break a constraint",
+    }
     return _MEANINGS.get(code) or classes.get(code[:2]) or "it gave no reason that we may repeat"
 
 

@@ -137,3 +137,10 @@ def test_a_server_that_does_not_answer_is_an_error_for_people(server: LocalServe
 def test_new_orders_come_after_the_history(shop: Database) -> None:
     Traffic(shop.dsn(), 10, clock=CLOCK).run(50)
     assert shop.scalar("select max(placed_at) from shop.orders") == CLOCK.now() > NOW
+
+
+def test_when_a_run_ends_all_of_it_is_in_the_log_on_disk(shop: Database) -> None:
+    behind = "select pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn()"
+    for seed in range(5):
+        Traffic(shop.dsn(), seed, clock=CLOCK).run(20)
+        assert shop.scalar(behind) < 1_000  # at most what a background process wrote since

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from analytics_replica.domain.clock import SystemClock
-from analytics_replica.staging.apply import ApplyReport, apply_pending
+from analytics_replica.staging.apply import apply_pending
 from analytics_replica_tests.support.landed import Drawn, Landing, shown, table
 from analytics_replica_tests.support.servers import Database
 
 VALUES = {
-    "boolean": ["true", "false"],
+    "boolean": ["t", "f"],
     "smallint": ["-32768", "32767"],
     "integer": ["-2147483648", "0"],
     "bigint": ["9223372036854775807", "-1"],
@@ -25,27 +25,26 @@ VALUES = {
     "numeric": ["1.50", "1.5", "Infinity", "1" * 60 + ".5", "NaN"],
     "text": ["x", "''", "naïve 🐘", "a\\b'c\"d"],
     "character varying(5)": ["abcde", "''"],
-    "character(4)": ["ab"],
+    "character(4)": ["abcd"],
     "bytea": ["\\x00ff", "\\x"],
     "date": ["2026-01-31", "infinity", "-infinity", "0044-03-15 BC", "12026-01-01"],
     "time without time zone": ["23:59:59.999999", "24:00:00", "00:00:00"],
     "timestamp without time zone": ["2026-01-31 23:59:59.5", "infinity", "0044-03-15 12:00:00 BC"],
     "timestamp(3) without time zone": ["2026-01-31 23:59:59.5"],
-    "timestamp with time zone": ["2026-01-31 23:59:59.5+00", "-infinity", "12026-01-01 00:00:00+00"],
+    "timestamp with time zone": [
+        "2026-01-31 23:59:59.5+00",
+        "-infinity",
+        "12026-01-01 00:00:00+00",
+    ],
     "interval": ["1 mon 2 days 03:04:05.6", "-00:00:01"],
     "uuid": ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"],
     "json": ['{"b":1,  "a" : 1.50}', "null"],
-    "jsonb": ['{"a": 1.50, "b": "\\u00e4"}', "[1, 2]", '"text"'],
-    "xml": ["<a>1</a>"],
+    "jsonb": ['{"a": 1.50, "b": "ä"}', "[1, 2]", '"text"'],
     "point": ["(1.5,2)"],
     "inet": ["192.168.0.0/24", "::1"],
     "integer[]": ["{1,NULL,3}", "[2:3]={1,2}", "{}"],
     "shop.mood": ["so so"],
 }
-
-
-def apply(landing: Landing, warehouse: Database) -> ApplyReport:
-    return apply_pending(landing.settings(warehouse), SystemClock())
 
 
 def types(warehouse: Database, name: str) -> dict[str, str]:
@@ -65,12 +64,12 @@ def test_staging_prints_every_value_as_production_does(
     landing = Landing(tmp_path, (values,))
     rows = "\n".join(f"{i} | {value}" for i, value in enumerate([*VALUES[kind], ""]))
     landing.copy("0/100", {values: f"id | value\n{rows}"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     first = shown(warehouse, "staging.values")
     # The other way into staging: through the temporary table, and by update.
     changes = [f"0/110 | update | {i} | {v}" for i, v in enumerate(["", *VALUES[kind]])]
     landing.stream("0/200", {values: "\n".join(["lsn | op | id | value", *changes])})
-    report = apply(landing, warehouse)
+    report = landing.apply(warehouse)
     expected = [value.strip("'") if value == "''" else value for value in VALUES[kind]]
     assert [value for _, value in first] == [*expected, None]
     found = [value for _, value in shown(warehouse, "staging.values")]
@@ -85,7 +84,7 @@ def test_only_differences_of_value_are_written_and_all_of_them(
     amounts = Drawn("shop.amounts", {"id": "integer key", "a": "numeric", "j": "json"})
     landing = Landing(tmp_path, (amounts,))
     landing.copy("0/100", {amounts: 'id | a | j\n1 | 1.0 | {"a":1}\n2 | 1.0 | {"a":1}\n3 | |'})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     changes = """
     lsn   | op     | id | a    | j
     0/110 | update |  1 | 1.0  | {"a":1}
@@ -93,7 +92,7 @@ def test_only_differences_of_value_are_written_and_all_of_them(
     0/110 | update |  3 |      | null
     """
     landing.stream("0/200", {amounts: changes})
-    assert apply(landing, warehouse).tables[amounts.table].updated == 2
+    assert landing.apply(warehouse).tables[amounts.table].updated == 2
     assert shown(warehouse, "staging.amounts") == [
         ("1", "1.0", '{"a":1}'),
         ("2", "1.00", '{"a":1}'),
@@ -118,18 +117,20 @@ AWKWARD = Drawn(
 def test_names_of_any_legal_form_are_kept(tmp_path: Path, warehouse: Database) -> None:
     landing = Landing(tmp_path, (AWKWARD,))
     head = " | ".join(AWKWARD.columns)
-    first = "1 | x | NaN | 2026-01-01 | l | true | [1]"
+    first = "1 | x | NaN | 2026-01-01 | l | t | [1]"
     landing.copy("0/100", {AWKWARD: f"{head}\n{first}\n2 | y | 2.0 | infinity | | |"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     name = 'staging."Sélect ""Orders"" 100%"'
     assert list(types(warehouse, name))[: len(AWKWARD.columns)] == list(AWKWARD.columns)
     assert shown(warehouse, name) == [
-        ("1", "x", "NaN", "2026-01-01", "l", "true", "[1]"),
+        ("1", "x", "NaN", "2026-01-01", "l", "t", "[1]"),
         ("2", "y", "2.0", "infinity", None, None, None),
     ]
-    changes = f"lsn | op | {head}\n0/110 | delete | 2 | | | | | |\n0/110 | move | 3 | ~ | -1.5 | | | |"
+    changes = (
+        f"lsn | op | {head}\n0/110 | delete | 2 | | | | | |\n0/110 | move | 3 | ~ | -1.5 | | | |"
+    )
     landing.stream("0/200", {AWKWARD: changes})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     assert shown(warehouse, name)[1] == ("3", "y", "-1.5", None, None, None, None)
 
 
@@ -139,7 +140,7 @@ def test_special_values_identify_rows_as_production_has_them(
     days = Drawn("shop.days", {"day": "date key", "part": "numeric key", "n": "integer"})
     landing = Landing(tmp_path, (days,))
     landing.copy("0/100", {days: "day | part | n\ninfinity | 1.0 | 1\n2026-01-01 | NaN | 2"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     changes = """
     lsn   | op     | day        | part | n
     0/110 | update | infinity   | 1.0  | 10
@@ -149,7 +150,7 @@ def test_special_values_identify_rows_as_production_has_them(
     0/130 | move   | infinity   | 1.00 | 11
     """
     landing.stream("0/200", {days: changes})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     assert shown(warehouse, "staging.days") == table("""
         day       | part | n
         infinity  | 1.00 | 11
@@ -163,7 +164,7 @@ def test_a_table_has_its_primary_key_and_says_what_it_is(
     lines = Drawn("shop.lines", {"order_id": "uuid key", "n": "smallint", "no": "smallint key"})
     landing = Landing(tmp_path, (lines,))
     landing.copy("0/100", {lines: "order_id | n | no"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     key = "select pg_get_constraintdef(oid) from pg_constraint where contype = 'p' and conrelid = "
     assert warehouse.scalar(key + "'staging.lines'::regclass") == "PRIMARY KEY (order_id, no)"
     about = warehouse.scalar("select obj_description('staging.lines'::regclass)")
@@ -199,12 +200,12 @@ def test_a_type_that_widens_in_production_widens_in_staging(
     before, after = Drawn("shop.t", NARROW), Drawn("shop.t", WIDE)
     landing = Landing(tmp_path, (before,))
     landing.copy("0/100", {before: "id | n | r | v | d\n1 | 2 | 1.5 | abc | 1.5\n2 | | | |"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     same_window = "lsn | op | id | n | r | v | d\n0/110 | insert | 3 | 3 | 0.5 | x | 2.5"
     landing.stream("0/200", {before: same_window})
     wide = "0/210 | insert | 5000000000 | 5000000000 | 1e300 | abcdef | 123456.78"
     landing.stream("0/300", {after: f"lsn | op | id | n | r | v | d\n{wide}"})
-    assert apply(landing, warehouse).quarantined == {}
+    assert landing.apply(warehouse).quarantined == {}
     assert list(types(warehouse, "staging.t").values())[:5] == [
         kind.removesuffix(" key") for kind in WIDE.values()
     ]
@@ -223,7 +224,7 @@ def test_views_of_the_editions_give_way_to_a_wider_type_and_others_do_not(
     before, after = Drawn("shop.t", NARROW), Drawn("shop.t", WIDE)
     landing = Landing(tmp_path, (before,))
     landing.copy("0/100", {before: "id | n | r | v | d\n1 | 2 | 1.5 | abc | 1.5"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     warehouse.execute(
         "create schema gold_a; create view gold_a.base_t as select * from staging.t; "
         "create view gold_a.int_t as select * from gold_a.base_t; "
@@ -232,12 +233,12 @@ def test_views_of_the_editions_give_way_to_a_wider_type_and_others_do_not(
         "alter view gold_a.int_t owner to loader"
     )
     landing.stream("0/300", {after: "lsn | op | id | n | r | v | d\n0/210 | insert | 7 | 7 | | |"})
-    reason = apply(landing, warehouse).quarantined[before.table]
+    reason = landing.apply(warehouse).quarantined[before.table]
     assert "mine.t reads it" in reason
     assert types(warehouse, "staging.t")["n"] == "integer"
     warehouse.execute("drop view mine.t")
     landing.stream("0/400")
-    assert apply(landing, warehouse).quarantined == {}
+    assert landing.apply(warehouse).quarantined == {}
     assert types(warehouse, "staging.t")["n"] == "bigint"
     assert warehouse.scalar("select to_regclass('gold_a.base_t') is null")
     assert warehouse.scalar("select count(*) from staging.t") == 2
@@ -250,7 +251,7 @@ def test_a_type_that_narrows_stops_its_table_before_anything_changes(
     other = Drawn("shop.other", {"id": "integer key"})
     landing = Landing(tmp_path, (before, other))
     landing.copy("0/100", {before: "id | n | r | v | d\n1 | 2 | 1.5 | abc | 1.5", other: "id"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     landing.stream(
         "0/200",
         {
@@ -258,7 +259,7 @@ def test_a_type_that_narrows_stops_its_table_before_anything_changes(
             other: "lsn | op | id\n0/110 | insert | 1",
         },
     )
-    report = apply(landing, warehouse)
+    report = landing.apply(warehouse)
     assert report.quarantined == {
         before.table: "shop.t.id: the type changed from bigint to smallint."
     }
@@ -271,9 +272,9 @@ def test_a_copy_may_bring_any_types_and_any_key(tmp_path: Path, warehouse: Datab
     after = Drawn("shop.t", {"id": "text", "n": "integer key"})
     landing = Landing(tmp_path, (before,))
     landing.copy("0/100", {before: "id | n\n1 | x"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     landing.copy("0/200", {after: "id | n\nx | 1"})
-    assert apply(landing, warehouse).quarantined == {}
+    assert landing.apply(warehouse).quarantined == {}
     assert shown(warehouse, "staging.t") == [("x", "1")]
 
 
@@ -284,9 +285,9 @@ def test_a_key_that_changes_in_the_stream_stops_its_table(
     after = Drawn("shop.t", {"id": "bigint key", "n": "integer key"})
     landing = Landing(tmp_path, (before,))
     landing.copy("0/100", {before: "id | n\n1 | 1"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     landing.stream("0/200", {after: "lsn | op | id | n\n0/110 | insert | 1 | 2"})
-    reason = apply(landing, warehouse).quarantined[before.table]
+    reason = landing.apply(warehouse).quarantined[before.table]
     assert "its key changed from (id) to (id, n)" in reason
 
 
@@ -297,10 +298,10 @@ def test_a_new_column_is_added_and_a_vanished_one_stays_empty_for_new_rows(
     after = Drawn("shop.t", {"id": "bigint key", "a": "text", "new": "numeric(4,1)"})
     landing = Landing(tmp_path, (before,))
     landing.copy("0/100", {before: "id | old | a\n1 | o | x\n2 | o | x"})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     changes = "lsn | op | id | a | new\n0/110 | update | 2 | y | 1.5\n0/120 | insert | 3 | z | NaN"
     landing.stream("0/200", {after: changes})
-    apply(landing, warehouse)
+    landing.apply(warehouse)
     found = warehouse.rows("select id, old, a, new::text from staging.t order by id")
     assert found == [(1, "o", "x", None), (2, None, "y", "1.5"), (3, None, "z", "NaN")]
 
@@ -310,5 +311,19 @@ def test_a_table_of_somebody_else_is_never_replaced(tmp_path: Path, warehouse: D
     landing = Landing(tmp_path, (drawn,))
     warehouse.execute("create schema staging authorization loader; create table staging.t (x int)")
     landing.copy("0/100", {drawn: "id\n1"})
-    assert "staging.t that is not ours" in apply(landing, warehouse).quarantined[drawn.table]
+    assert "staging.t that is not ours" in landing.apply(warehouse).quarantined[drawn.table]
     assert list(types(warehouse, "staging.t")) == ["x"]
+
+
+def test_a_type_that_the_warehouse_cannot_store_stops_its_table_and_no_other(
+    tmp_path: Path, warehouse: Database
+) -> None:
+    # The embedded server was built without libxml, as some warehouses are.
+    strange, other = (Drawn("shop.x", {"x": "xml"}), Drawn("shop.y", {"id": "integer key"}))
+    landing = Landing(tmp_path, (strange, other))
+    landing.copy("0/100", {strange: "x\n<a>secret</a>", other: "id\n1"})
+    report = landing.apply(warehouse)
+    assert list(report.quarantined) == [strange.table]
+    assert "SQLSTATE 0A000" in report.quarantined[strange.table]
+    assert "secret" not in report.quarantined[strange.table]
+    assert shown(warehouse, "staging.y") == [("1",)]

@@ -62,6 +62,13 @@ def call_on(pipeline: Pipeline, *arguments: str, **instead: str) -> Ended:
     return call("--config", str(settings.file), *arguments, environ=environ)
 
 
+def run_program(*arguments: str, environ: Mapping[str, str] | None = None) -> Ended:
+    """The command as a program of its own, for what keeps state in its process (dbt, Dagster)."""
+    process = start(program(*arguments), environ or {})
+    out, err = process.communicate(timeout=300)
+    return Ended(process.returncode, out, err)
+
+
 def program(*arguments: str) -> list[str]:
     """The command line of the program itself."""
     return [sys.executable, "-m", "analytics_replica.cli.main", *arguments]

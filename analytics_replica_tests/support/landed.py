@@ -39,12 +39,14 @@ from analytics_replica.domain.batches import (
     SlotState,
     SourceIdentity,
 )
+from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.tables import Column, TableName
 from analytics_replica.landing.layout import Store, data_path
 from analytics_replica.landing.manifest import publish_manifest
 from analytics_replica.postgres.types import arrow_type, from_text
 from analytics_replica.settings.load import Settings, load_settings
+from analytics_replica.staging.apply import ApplyReport, apply_pending
 from analytics_replica_tests.support.servers import Database
 
 UNCHANGED = "~"
@@ -119,9 +121,7 @@ class Landing:
         """Landing's files."""
         return Store(self.url if "://" in self.url else str(self.root / self.url))
 
-    def settings(
-        self, warehouse: Database, aliases: Mapping[str, str] | None = None
-    ) -> Settings:
+    def settings(self, warehouse: Database, aliases: Mapping[str, str] | None = None) -> Settings:
         """Settings that keep every column of the tables; aliases by table name."""
         file = self.root / "replica.yaml"
         tables: dict[str, Any] = {
@@ -140,14 +140,21 @@ class Landing:
         file.write_text(yaml.safe_dump(body, allow_unicode=True), encoding="utf-8")
         return load_settings(file, {"WAREHOUSE": warehouse.dsn("loader")})
 
+    def apply(self, warehouse: Database, upto: int | None = None) -> ApplyReport:
+        """Applies what is pending, as the command would."""
+        return apply_pending(self.settings(warehouse), SystemClock(), upto_sequence=upto)
+
     def copy(self, at: str, drawings: Mapping[Drawn, str] | None = None) -> Manifest:
         """A copy of these tables at this position; a copy of all of them starts the stream."""
+        return self.copy_rows(at, {t: drawn(text) for t, text in (drawings or {}).items()})
+
+    def copy_rows(self, at: str, drawings: Mapping[Drawn, list[Row]]) -> Manifest:
+        """The same from rows."""
         position = Lsn.parse(at)
-        drawings = {} if drawings is None else drawings
         whole = {t.table for t in drawings} >= {t.table for t in self.tables}
         rows = {
-            t: [{"lsn": str(Lsn(position.value - 1)), "op": "insert", **row} for row in drawn(text)]
-            for t, text in drawings.items()
+            t: [{"lsn": str(Lsn(position.value - 1)), "op": "insert", **row} for row in copied]
+            for t, copied in drawings.items()
         }
         came_from = position if whole else self.position
         return self._publish(BatchKind.COPY, came_from, position, rows)
@@ -231,7 +238,9 @@ def shown(database: Database, table: str) -> list[tuple[str | None, ...]]:
         cursor.execute("set extra_float_digits = 3; set timezone = 'UTC'")
         cursor.execute(f"select * from {table} limit 0")
         names = [c.name for c in cursor.description if not c.name.startswith("_replica_")]
-        texts = ", ".join('"' + name.replace('"', '""') + '"::text' for name in names)
+        quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+        # format prints as production's log does; a cast to text would print booleans in words.
+        texts = ", ".join(f"case when {c} is not null then format('%s', {c}) end" for c in quoted)
         cursor.execute(f"select {texts} from {table}")
         return sorted((tuple(row) for row in cursor.fetchall()), key=_as_printed)
 

@@ -7,18 +7,21 @@ servers (servers.py), capture's settings (pipeline.py), frozen time (dagster_tim
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import yaml
 
 from analytics_replica.definitions import build_definitions
 from analytics_replica.domain.clock import Clock, SystemClock
+from analytics_replica.orchestration.nightly import NightlyReport, run_nightly
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica.settings.load import Settings
+from analytics_replica.settings.secrets import Secrets
 from analytics_replica_tests.support.pipeline import Pipeline, open_directory
 from analytics_replica_tests.support.servers import Database, fresh_database
 
@@ -33,7 +36,7 @@ insert into club.visits values (10, 1, 5.00, '2026-01-01'), (11, 1, 7.50, '2026-
     (12, 2, 5.00, '2026-01-02');
 """
 
-TABLES = {
+TABLES: dict[str, Mapping[str, Any]] = {
     "club.members": {"id": "keep", "email": {"mask": "email", "domain": "email"}, "town": "keep"},
     "club.visits": {"id": "keep", "member_id": "keep", "fee": "keep", "visited_on": "keep"},
 }
@@ -146,6 +149,19 @@ class House:
     def definitions(self) -> dg.Definitions:
         """The code location."""
         return build_definitions(self.settings, self.clock)
+
+    def without_warehouse(self) -> dg.Definitions:
+        """The code location while the warehouse does not answer."""
+        settings = self.settings
+        environ = {
+            **settings.secrets.environ,
+            "WAREHOUSE_DSN": "postgresql://loader@127.0.0.1:1/nothing",
+        }
+        return build_definitions(replace(settings, secrets=Secrets(environ)), self.clock)
+
+    def night(self, instance: dg.DagsterInstance) -> NightlyReport:
+        """One whole night, here and now."""
+        return run_nightly(self.definitions(), instance)
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:

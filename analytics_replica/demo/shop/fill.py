@@ -93,7 +93,7 @@ def fill(
     sizes = Sizes.at(scale)
     with connection.cursor() as cursor:
         # Foreign keys hold by how the rows are made (a test looks at each); checking them again
-        # row by row took 6 s of 12 s (2026-11-21). The triggers work for everybody else.
+        # row by row took 4 s more at scale 1 (2026-11-21). The triggers work for everybody else.
         cursor.execute("set local session_replication_role = replica")
         cursor.execute("set local jit = off")
         cursor.execute("set local work_mem = '128MB'")

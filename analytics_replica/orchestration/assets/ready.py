@@ -79,11 +79,11 @@ def _publish(
             views_of_manifest(manifest),
             position=candidate.position,
             actor="dagster",
-            reason=f"run {context.run_id}",
+            reason=f"run {context.run.run_id}",
             clock=replica.clock,
             checks=checks,
         )
-    durations = durations_of(context.instance, context.run_id, built)
+    durations = durations_of(context.instance, context.run.run_id, built)
     durations[keys.READY_STEP] = time.monotonic() - began
     told = metadata.of_published(done, candidate.as_of, durations)
     return dg.MaterializeResult(metadata={**told, **checks, "grants": grants.summary()})

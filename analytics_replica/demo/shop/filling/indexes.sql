@@ -1,4 +1,4 @@
--- what the shop's own pages look up; after the rows, because that takes a third of the time
+-- what the shop's own pages look up; made after the rows, which is faster than keeping them up to date
 create index on shop.addresses (customer_id);
 create index on shop.orders (customer_id);
 create index on shop.orders (legacy_key);
