@@ -13,11 +13,9 @@ from analytics_replica.domain.lsn import Lsn
 from analytics_replica.errors import LandingBroken
 from analytics_replica.landing.manifest import read_manifest
 from analytics_replica.staging.apply import TableApplied
-from analytics_replica_tests.support.landed import Drawn, Landing, shown
+from analytics_replica_tests.support.drawings import shown
+from analytics_replica_tests.support.landed import LOG, PEOPLE, Landing, three_people
 from analytics_replica_tests.support.servers import Database
-
-PEOPLE = Drawn("shop.people", {"id": "bigint key", "city": "text", "bio": "text"})
-LOG = Drawn("shop.log", {"at": "date", "line": "text"})
 
 
 @pytest.fixture
@@ -25,24 +23,8 @@ def landing(tmp_path: Path) -> Landing:
     return Landing(tmp_path, (PEOPLE,))
 
 
-def copied(landing: Landing, warehouse: Database) -> None:
-    """Three people are in staging."""
-    landing.copy(
-        "0/100",
-        {
-            PEOPLE: """
-            id | city   | bio
-             1 | Oslo   | one
-             2 | Bergen | two
-             3 | Turku  |
-            """
-        },
-    )
-    landing.apply(warehouse)
-
-
 def test_applying_twice_changes_nothing(landing: Landing, warehouse: Database) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     before = warehouse.rows("select xmin::text, ctid::text, * from staging.people order by id")
     ledger = warehouse.rows("select * from ops.ledger")
     report = landing.apply(warehouse)
@@ -75,7 +57,7 @@ def test_batches_that_are_landed_again_change_nothing(tmp_path: Path, warehouse:
 
 
 def test_silence_moves_the_ledger_and_nothing_else(landing: Landing, warehouse: Database) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream("0/900")
     report = landing.apply(warehouse)
     assert (report.position, report.batches) == (Lsn.parse("0/900"), 1)
@@ -84,7 +66,7 @@ def test_silence_moves_the_ledger_and_nothing_else(landing: Landing, warehouse: 
 
 
 def test_an_apply_can_stop_at_a_batch(landing: Landing, warehouse: Database) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     for number in (2, 3, 4):
         rows = f"lsn | op | id | city | bio\n0/{number}10 | update | 1 | city {number} |"
         landing.stream(f"0/{number + 1}00", {PEOPLE: rows})
@@ -96,7 +78,7 @@ def test_an_apply_can_stop_at_a_batch(landing: Landing, warehouse: Database) -> 
 def test_a_missing_batch_is_named_and_nothing_is_applied(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream("0/200")
     landing.stream("0/300")
     landing.store.remove("manifests/0000000002.json")
@@ -108,7 +90,7 @@ def test_a_missing_batch_is_named_and_nothing_is_applied(
 def test_a_damaged_file_is_named_and_nothing_is_applied(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream("0/200", {PEOPLE: "lsn | op | id | city | bio\n0/110 | delete | 1 | |"})
     path = read_manifest(landing.store, 2).files[0].path
     file = Path(landing.store.full(path))
@@ -119,7 +101,7 @@ def test_a_damaged_file_is_named_and_nothing_is_applied(
 
 
 def test_batches_of_another_production_are_refused(landing: Landing, warehouse: Database) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.system_identifier = "7000000000000000002"
     landing.stream("0/200")
     with pytest.raises(LandingBroken, match="another production"):

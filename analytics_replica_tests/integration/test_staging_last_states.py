@@ -12,11 +12,9 @@ import pytest
 
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.staging.apply import TableApplied
-from analytics_replica_tests.support.landed import Drawn, Landing, shown, table
+from analytics_replica_tests.support.drawings import shown, table
+from analytics_replica_tests.support.landed import PEOPLE, Landing, three_people
 from analytics_replica_tests.support.servers import Database
-
-PEOPLE = Drawn("shop.people", {"id": "bigint key", "city": "text", "bio": "text"})
-LOG = Drawn("shop.log", {"at": "date", "line": "text"})
 
 
 @pytest.fixture
@@ -24,26 +22,10 @@ def landing(tmp_path: Path) -> Landing:
     return Landing(tmp_path, (PEOPLE,))
 
 
-def copied(landing: Landing, warehouse: Database) -> None:
-    """Three people are in staging."""
-    landing.copy(
-        "0/100",
-        {
-            PEOPLE: """
-            id | city   | bio
-             1 | Oslo   | one
-             2 | Bergen | two
-             3 | Turku  |
-            """
-        },
-    )
-    landing.apply(warehouse)
-
-
 def test_the_last_update_of_a_key_wins_and_a_delete_removes_it(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream(
         "0/200",
         {
@@ -68,7 +50,7 @@ def test_the_last_update_of_a_key_wins_and_a_delete_removes_it(
 
 
 def test_a_row_says_which_commit_touched_it_last(landing: Landing, warehouse: Database) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream(
         "0/200",
         {
@@ -89,7 +71,7 @@ def test_a_row_says_which_commit_touched_it_last(landing: Landing, warehouse: Da
 def test_a_key_that_is_deleted_and_inserted_again_has_only_its_new_values(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream(
         "0/200",
         {
@@ -115,7 +97,7 @@ def test_a_key_that_is_deleted_and_inserted_again_has_only_its_new_values(
 def test_a_changed_key_leaves_no_ghost_under_the_old_one(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream(
         "0/200",
         {
@@ -138,7 +120,7 @@ def test_a_changed_key_leaves_no_ghost_under_the_old_one(
 def test_two_keys_swapped_in_one_transaction_change_places(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream(
         "0/200",
         {

@@ -1,4 +1,4 @@
-"""Values that production did not log because they did not change (TOAST): never NULL, never guessed.
+"""Values that production did not log because they did not change (TOAST): kept, never guessed.
 
 Not here: other last states (test_staging_last_states.py).
 """
@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 
 from analytics_replica.domain.lsn import Lsn
-from analytics_replica_tests.support.landed import Drawn, Landing, shown, table
+from analytics_replica_tests.support.drawings import shown, table
+from analytics_replica_tests.support.landed import LOG, PEOPLE, Landing, three_people
 from analytics_replica_tests.support.servers import Database
-
-PEOPLE = Drawn("shop.people", {"id": "bigint key", "city": "text", "bio": "text"})
-LOG = Drawn("shop.log", {"at": "date", "line": "text"})
 
 
 @pytest.fixture
@@ -22,26 +20,10 @@ def landing(tmp_path: Path) -> Landing:
     return Landing(tmp_path, (PEOPLE,))
 
 
-def copied(landing: Landing, warehouse: Database) -> None:
-    """Three people are in staging."""
-    landing.copy(
-        "0/100",
-        {
-            PEOPLE: """
-            id | city   | bio
-             1 | Oslo   | one
-             2 | Bergen | two
-             3 | Turku  |
-            """
-        },
-    )
-    landing.apply(warehouse)
-
-
 def test_an_unchanged_value_is_the_last_one_known_in_the_window_or_in_staging(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream(
         "0/200",
         {
@@ -67,7 +49,7 @@ def test_an_unchanged_value_is_the_last_one_known_in_the_window_or_in_staging(
 
 
 def test_a_moved_row_takes_its_unchanged_value_along(landing: Landing, warehouse: Database) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream(
         "0/200",
         {
@@ -93,7 +75,7 @@ def test_a_moved_row_takes_its_unchanged_value_along(landing: Landing, warehouse
 def test_unchanged_values_follow_chains_and_swaps_of_keys(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream(
         "0/200",
         {

@@ -11,11 +11,9 @@ import pytest
 
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.staging.apply import TableApplied
-from analytics_replica_tests.support.landed import Drawn, Landing, shown, table
+from analytics_replica_tests.support.drawings import shown, table
+from analytics_replica_tests.support.landed import LOG, PEOPLE, Landing, three_people
 from analytics_replica_tests.support.servers import Database
-
-PEOPLE = Drawn("shop.people", {"id": "bigint key", "city": "text", "bio": "text"})
-LOG = Drawn("shop.log", {"at": "date", "line": "text"})
 
 
 @pytest.fixture
@@ -23,26 +21,10 @@ def landing(tmp_path: Path) -> Landing:
     return Landing(tmp_path, (PEOPLE,))
 
 
-def copied(landing: Landing, warehouse: Database) -> None:
-    """Three people are in staging."""
-    landing.copy(
-        "0/100",
-        {
-            PEOPLE: """
-            id | city   | bio
-             1 | Oslo   | one
-             2 | Bergen | two
-             3 | Turku  |
-            """
-        },
-    )
-    landing.apply(warehouse)
-
-
 def test_truncate_removes_what_was_before_it_and_nothing_after(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream(
         "0/200",
         {
@@ -66,7 +48,7 @@ def test_truncate_removes_what_was_before_it_and_nothing_after(
 
 
 def test_a_truncated_table_may_stay_empty(landing: Landing, warehouse: Database) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     landing.stream("0/200", {PEOPLE: "lsn | op | id | city | bio\n0/110 | truncate | | |"})
     assert landing.apply(warehouse).tables[PEOPLE.table] == TableApplied(0, 0, 3, 0)
     assert shown(warehouse, "staging.people") == []
@@ -75,7 +57,7 @@ def test_a_truncated_table_may_stay_empty(landing: Landing, warehouse: Database)
 def test_a_copy_voids_what_was_known_and_touches_only_rows_that_differ(
     landing: Landing, warehouse: Database
 ) -> None:
-    copied(landing, warehouse)
+    three_people(landing, warehouse)
     before = dict(warehouse.rows("select id, ctid::text from staging.people"))
     landing.stream(
         "0/200",

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.staging.apply import apply_pending
-from analytics_replica_tests.support.landed import UNCHANGED, Drawn, Landing, Row, shown
+from analytics_replica_tests.support.drawings import UNCHANGED, Drawn, Row, shown
+from analytics_replica_tests.support.landed import Landing
 from analytics_replica_tests.support.servers import Database
 
 AT_ONCE = 5

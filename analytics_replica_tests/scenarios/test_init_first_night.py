@@ -187,11 +187,11 @@ def test_the_next_night_brings_changes_of_keys_truncates_and_moves_between_parti
     assert differences(night.production, night.warehouse, night.settings) == {}
 
 
-def test_status_says_that_the_night_is_ready_and_how_fresh_everything_is(night: Own) -> None:
+def test_status_says_how_the_night_stands_and_how_fresh_everything_is(night: Own) -> None:
     ended = night.command("status", "--json")
     assert ended.code == 0, ended.out + ended.err
     state = ended.json
-    assert state["verdict"] == "READY"
+    assert state["verdict"] in ("READY", "ON_TRACK")  # by the time of day
     assert state["troubles"] == []
     assert state["landing_position"] == state["staging_position"] == state["published_position"]
     assert all(

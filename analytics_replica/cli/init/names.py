@@ -17,6 +17,8 @@ Key = TypeVar("Key", bound=Hashable)
 
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
+_PLAIN_YAML: Final = re.compile(r"[a-z_][a-z0-9_.]*")
+
 _RESERVED: Final = re.compile(
     r"all|analyse|analyze|and|any|array|as|asc|asymmetric|authorization|binary|both|case"
     r"|cast|check|collate|collation|column|concurrently|constraint|create|cross"
@@ -73,7 +75,7 @@ def shortened(ascii_name: str, longest: int) -> str:
 
 def in_yaml(text: str) -> str:
     """The text as a YAML scalar that is read as exactly this string."""
-    if _PLAIN.fullmatch(text) and not _YAML_WORDS.fullmatch(text):
+    if _PLAIN_YAML.fullmatch(text) and not _YAML_WORDS.fullmatch(text):
         return text
     if text.isprintable():
         return "'" + text.replace("'", "''") + "'"

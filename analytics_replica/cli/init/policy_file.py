@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Final
 
 from analytics_replica.cli.init.names import distinct, in_yaml, is_plain, snake
@@ -67,8 +68,8 @@ def tables_section(of: Draft) -> str:
         if why is None:
             blocks.append("".join(f"  {line}\n" for line in lines))
         else:
-            head = f"  {UNDECIDED} left out, because {why}\n"
-            blocks.append(head + "".join(f"  # {line}\n" for line in lines))
+            head = wrap(f"{UNDECIDED} left out, because {why}", 96, subsequent_indent="#   ")
+            blocks.append("".join(f"  {line}\n" for line in [*head, *(f"# {n}" for n in lines)]))
     return "\n".join(blocks)
 
 
