@@ -8,7 +8,7 @@ staging, so errors name models and tests only; the words are in dbt's log.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,6 +56,8 @@ class DbtRuns:
     project: DbtProject
     manifest: Mapping[str, Any]
     translator: ReplicaTranslator
+    models: Collection[dg.AssetKey]
+    """All that dbt builds; the context knows only what was selected."""
 
     def build(self) -> Iterator[Event]:
         """Builds and tests every model in the edition that nobody reads.
@@ -123,8 +125,8 @@ class DbtRuns:
     def _last_built(self) -> Edition:
         with closing(connect(self.replica.warehouse_dsn)) as conn:
             published = published_edition(conn)
-        built = self.context.assets_def.keys
-        latest = self.context.instance.get_latest_materialization_events([*built, keys.READY])
+        instance = self.context.instance
+        latest = dict(instance.get_latest_materialization_events([*self.models, keys.READY]))
         ready = latest.pop(keys.READY, None)
         last = max((event.timestamp for event in latest.values() if event), default=0.0)
         if published is not None and ready is not None and ready.timestamp >= last:

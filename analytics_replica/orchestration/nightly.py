@@ -53,7 +53,8 @@ class NightlyReport:
     """What a night came to.
 
     `steps` in order, each with how it ended; `error` is the first failure, None if the edition was
-    published. `failed_checks` are `asset: check`, without mere doubts. `published` has edition, position, as-of as text.
+    published. `failed_checks` are `asset: check`, without mere doubts. `published` has edition,
+    position and data-as-of as text.
     """
 
     run_id: str

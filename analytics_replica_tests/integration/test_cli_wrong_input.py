@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,6 @@ import psycopg2
 import pytest
 
 from analytics_replica.domain.lsn import Lsn
-from analytics_replica.postgres.connect import advisory_lock
 from analytics_replica.source.replication import SourceConnection
 from analytics_replica_tests.support.commands import Ended, call, call_on, program, start
 from analytics_replica_tests.support.pipeline import ROLE, Pipeline, open_directory
@@ -47,6 +47,14 @@ def told(ended: Ended, code: int, *says: str) -> None:
     assert "ada@example.org" not in ended.err
 
 
+def captured(pipeline: Pipeline) -> None:
+    """One capture, after which the server has heard what was confirmed."""
+    assert call_on(pipeline, "capture").code == 0
+    held = "select active_pid is not null from pg_replication_slots where slot_name = %s"
+    while pipeline.production.scalar(held, (pipeline.slot,)):
+        time.sleep(0.02)
+
+
 @contextmanager
 def unchanged(pipeline: Pipeline) -> Iterator[None]:
     """Landing's files, the slot's position and the warehouse's tables stay as they are."""
@@ -59,7 +67,7 @@ def _world(pipeline: Pipeline) -> Any:
     landing = pipeline.root / "landing"
     files = sorted(str(p) for p in landing.rglob("*") if p.is_file() and p.name != "capture.lock")
     slots = pipeline.production.rows(
-        "select slot_name, confirmed_flush_lsn::text from pg_replication_slots where slot_name = %s",
+        "select confirmed_flush_lsn::text from pg_replication_slots where slot_name = %s",
         (pipeline.slot,),
     )
     tables = pipeline.warehouse.rows(
@@ -169,13 +177,13 @@ def test_a_slot_that_another_process_reads_is_left_alone(prepared: Pipeline) -> 
 
 
 def test_a_second_capture_while_one_runs_stops_at_once(prepared: Pipeline) -> None:
-    assert call_on(prepared, "capture").code == 0
+    captured(prepared)
     with prepared.store.one_writer(), unchanged(prepared):
         told(call_on(prepared, "capture"), 70, "Another capture writes to this landing")
 
 
 def test_a_full_disk_ends_the_capture_and_nothing_is_lost(prepared: Pipeline) -> None:
-    assert call_on(prepared, "capture").code == 0
+    captured(prepared)
     prepared.production.execute(
         "insert into people select n, md5(n::text) || md5((-n)::text) "
         "from generate_series(10, 20000) n"
@@ -217,9 +225,3 @@ def _works(command: list[str]) -> bool:
 def test_a_directory_without_replica_yaml_is_told_what_to_do(tmp_path: Path) -> None:
     ended = call("--config", str(tmp_path / "replica.yaml"), "capture")
     told(ended, 20, "cannot be read", "analytics-replica init")
-
-
-def test_advisory_locks_tell_who_holds_them(warehouse: Database) -> None:
-    with advisory_lock(warehouse.dsn("loader"), "nightly chain"):
-        holder = warehouse.scalar("select count(*) from pg_locks where locktype = 'advisory'")
-    assert holder == 1

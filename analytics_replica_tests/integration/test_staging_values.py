@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from analytics_replica_tests.support.drawings import Drawn, shown, table
 from analytics_replica_tests.support.landed import Landing
 from analytics_replica_tests.support.servers import Database
@@ -55,26 +53,52 @@ def types(warehouse: Database, name: str) -> dict[str, str]:
     return dict(rows)
 
 
-@pytest.mark.parametrize("kind", VALUES)
-def test_staging_prints_every_value_as_production_does(
-    kind: str, tmp_path: Path, warehouse: Database
-) -> None:
-    values = Drawn("shop.values", {"id": "integer key", "value": kind})
-    landing = Landing(tmp_path, (values,))
-    rows = "\n".join(f"{i} | {value}" for i, value in enumerate([*VALUES[kind], ""]))
-    landing.copy("0/100", {values: f"id | value\n{rows}"})
-    landing.apply(warehouse)
-    first = shown(warehouse, "staging.values")
+def test_staging_prints_every_value_as_production_does(tmp_path: Path, warehouse: Database) -> None:
+    tables = {
+        kind: Drawn(f"shop.t{number}", {"id": "integer key", "value": kind})
+        for number, kind in enumerate(VALUES)
+    }
+    landing = Landing(tmp_path, tuple(tables.values()))
+    rows = {kind: [*values, ""] for kind, values in VALUES.items()}
+    landing.copy("0/100", {tables[kind]: _numbered("id | value", rows[kind]) for kind in VALUES})
+    assert landing.apply(warehouse).quarantined == {}
+    assert _held(warehouse, tables) == {k: [*_printed(v), None] for k, v in VALUES.items()}
     # The other way into staging: through the temporary table, and by update.
-    changes = [f"0/110 | update | {i} | {v}" for i, v in enumerate(["", *VALUES[kind]])]
-    landing.stream("0/200", {values: "\n".join(["lsn | op | id | value", *changes])})
+    rows = {kind: [f"0/110 | update | {i} | {value}" for i, value in enumerate(["", *values])]
+            for kind, values in VALUES.items()}  # fmt: skip
+    head = "lsn | op | id | value"
+    landing.stream("0/200", {tables[k]: "\n".join([head, *changes]) for k, changes in rows.items()})
     report = landing.apply(warehouse)
-    expected = [value.strip("'") if value == "''" else value for value in VALUES[kind]]
-    assert [value for _, value in first] == [*expected, None]
-    found = [value for _, value in shown(warehouse, "staging.values")]
-    assert found == [None, *expected]
-    assert report.tables[values.table].inserted == 0
-    assert types(warehouse, "staging.values")["value"] == ("text" if "mood" in kind else kind)
+    assert _held(warehouse, tables) == {k: [None, *_printed(v)] for k, v in VALUES.items()}
+    assert {table.inserted for table in report.tables.values()} == {0}
+
+
+def test_staging_has_productions_types_and_text_for_those_that_somebody_created(
+    tmp_path: Path, warehouse: Database
+) -> None:
+    columns = {f"c{number}": kind for number, kind in enumerate(VALUES)}
+    wide = Drawn("shop.wide", columns)
+    landing = Landing(tmp_path, (wide,))
+    landing.copy("0/100", {wide: " | ".join(columns)})
+    landing.apply(warehouse)
+    expected = {c: "text" if kind == "shop.mood" else kind for c, kind in columns.items()}
+    found = types(warehouse, "staging.wide")
+    assert {name: found[name] for name in columns} == expected
+
+
+def _numbered(head: str, cells: list[str]) -> str:
+    return "\n".join([head, *(f"{number} | {cell}" for number, cell in enumerate(cells))])
+
+
+def _printed(cells: list[str]) -> list[str]:
+    return ["" if cell == "''" else cell for cell in cells]
+
+
+def _held(warehouse: Database, tables: dict[str, Drawn]) -> dict[str, list[str | None]]:
+    return {
+        kind: [value for _, value in shown(warehouse, f"staging.{drawn.table.name}")]
+        for kind, drawn in tables.items()
+    }
 
 
 def test_only_differences_of_value_are_written_and_all_of_them(

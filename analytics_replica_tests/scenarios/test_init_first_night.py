@@ -80,15 +80,9 @@ class Own:
         """The DBA runs the printed script with psql."""
         script = self.root / "prepare.sql"
         assert self.command("source", "sql", "--output", str(script)).code == 0
-        psql = [
-            find_binaries() / "psql",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-q",
-            "-d",
-            self.production.dsn(),
-        ]
-        subprocess.run([*psql, "-f", script], check=True, capture_output=True)
+        psql = str(find_binaries() / "psql")
+        arguments = ["-v", "ON_ERROR_STOP=1", "-q", "-d", self.production.dsn(), "-f", str(script)]
+        subprocess.run([psql, *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

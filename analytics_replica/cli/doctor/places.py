@@ -5,6 +5,7 @@ Here: what the first copy and landing need of this machine. Not here: production
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -80,8 +81,10 @@ def _writable(store: Store) -> Figures:
         return {"url": store.url}
     nearest = _existing(base)
     with disk_errors("looking at landing"):
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "", str(nearest))
         if not os.access(nearest, os.W_OK | os.X_OK):
-            raise PermissionError(13, "not writable", str(nearest))
+            raise PermissionError(errno.EACCES, "", str(nearest))
         free = _free(base)
     if free < LEAST_FREE_BYTES:
         raise LandingFull(

@@ -144,7 +144,7 @@ def _staging_names(captured: Sequence[TableName]) -> dict[TableName, str]:
             wanted[table] = table.name
     for table in captured:
         if table not in wanted:
-            schema, own = snake(table.schema, "schema"), snake(table.name, "table")
+            schema, own = snake(table.schema, "schema"), snake(table.name, "relation")
             taken = names.count(table.name) > 1 or own in wanted.values()
             wanted[table] = f"{schema}_{own}" if taken else own
     given = distinct(wanted)

@@ -35,7 +35,8 @@ def gold_assets(
         dbt: OfflineDbt,
     ) -> Iterator[Event]:
         with explained(context):
-            runs = DbtRuns(context, replica, dbt, project, manifest, translator)
+            models = build_gold.keys
+            runs = DbtRuns(context, replica, dbt, project, manifest, translator, models)
             if context.selected_asset_keys:
                 chain.hold()
                 yield from runs.build()
