@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,7 +20,6 @@ from analytics_replica.cli.invocation import Invocation
 from analytics_replica.cli.terminal import note, say
 from analytics_replica.cli.usage import epilog
 from analytics_replica.errors import SettingsInvalid
-from analytics_replica.settings.load import Settings
 
 EPILOG: Final = epilog("analytics-replica ui --port 3000", SettingsInvalid)
 
@@ -42,23 +42,25 @@ def ui_command(
     dagster_home(settings)
     say(f"http://{LOCALHOST}:{port}  (ready in about 20 seconds; Ctrl-C ends it)", "bold")
     note("Schedules run while this runs: the night, and captures through the day.")
-    code = _until_it_ends(command(settings, port), invocation.environ, settings.root)
+    code = _until_it_ends(command(port), invocation.environ, settings.root)
     raise typer.Exit(code)
 
 
-def command(settings: Settings, port: int) -> list[str]:
-    """The command line of `dagster dev` for these settings."""
-    workspace = settings.root / "workspace.yaml"
-    where = (
-        ["--workspace", str(workspace)]
-        if workspace.is_file()
-        else ["--module-name", "analytics_replica.definitions"]
-    )
+def workspace() -> Path:
+    """The workspace that names our code location, as the top of the repository does.
+
+    The name matters: schedules and sensors that somebody switched off are remembered under it.
+    """
+    return Path(str(resources.files("analytics_replica.cli").joinpath("workspace.yaml")))
+
+
+def command(port: int) -> list[str]:
+    """The command line of `dagster dev`."""
     return [
         *(sys.executable, "-m", "dagster", "dev"),
+        *("--workspace", str(workspace())),
         *("--host", LOCALHOST, "--port", str(port)),
         *("--log-level", "warning"),
-        *where,
     ]
 
 

@@ -20,11 +20,15 @@ ABOUT: Final = "masking proof"
 
 _SHAPES: Final[Mapping[str, str]] = {
     "token": "^([0-9a-f]{32})?$",
-    "email": "^([0-9a-f]{32}(@[a-z0-9.-]{1,253})?)?$",
+    "email": "^([0-9a-f]{32}(@[a-z0-9.-]+)?)?$",
     "last4": "^\\*{4}([0-9]{4})?$",
     "initials": "^\\S{0,3}$",
 }
-"""Patterns (PostgreSQL's) of everything that a mask can give."""
+"""Patterns (PostgreSQL's) of everything that a mask can give.
+
+`+`, not `{1,253}`: PostgreSQL unrolls counts, which made the proof of 90,000 e-mails take 4.9 s
+instead of 0.7 s (2026-11-21).
+"""
 
 
 def prove_masking(

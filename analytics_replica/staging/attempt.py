@@ -27,6 +27,7 @@ from analytics_replica.staging.merge import Changes, merge
 from analytics_replica.staging.multiset import merge_multiset
 from analytics_replica.staging.plans import Plan, carry_out, plan_table
 from analytics_replica.staging.quarantine import REFUSALS, quarantined
+from analytics_replica.staging.roster import follow_settings
 from analytics_replica.staging.shapes import Shape, remembered, shape_of
 from analytics_replica.staging.warehouse import StatementRefused, Transaction, transaction
 from analytics_replica.staging.windows import Pending, Window, pending
@@ -83,6 +84,7 @@ def attempt(work: Work, refused: Mapping[TableName, WarehouseError]) -> Done:
         todo = pending(store, before, work.settings.tables, work.upto_sequence)
         if not todo.batches:
             return Done(before, 0, {})
+        before = follow_settings(within, work.settings, before)
         tables = _Tables(work, bench, within, before, todo, dict(refused))
         changes = tables.apply()
         bookkeeping.write_ledger(within, todo.advanced(before), work.clock.now())
@@ -138,7 +140,7 @@ class _Tables:
                     target,
                     shape,
                     held.get(target.name),
-                    known=known is not None and known.staging_name == target.name,
+                    known=known,
                     copied=window.copied_at is not None,
                 )
             except REFUSALS as cause:
@@ -209,4 +211,6 @@ class _Tables:
 
 def _require_complete(window: Window) -> None:
     if not window.complete:
-        raise quarantined(window.table, "batches that it still needs are gone from landing")
+        raise quarantined(
+            window.table, "landing does not hold all of its changes since it was last applied"
+        )

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from analytics_replica.domain.lsn import Lsn
+from analytics_replica.domain.tables import TableName
 from analytics_replica.staging.ledger import EXISTS, AppliedColumn, AppliedTable, Ledger
 from analytics_replica.staging.warehouse import Transaction
 
@@ -85,6 +86,15 @@ on conflict (table_schema, table_name) do update set
 """
 
 
+_RENAME: Final = """
+update ops.applied_tables set staging_name = $3 where table_schema = $1 and table_name = $2
+"""
+
+_FORGET: Final = """
+delete from ops.applied_tables where table_schema = $1 and table_name = $2
+"""
+
+
 def ensure_ledger(within: Transaction) -> None:
     """The ledger's schema and tables exist. Repeatable; the caller holds the apply's lock."""
     if within.scalar("select to_regnamespace('ops') is null"):
@@ -132,6 +142,16 @@ def write_ledger(within: Transaction, ledger: Ledger, now: datetime) -> None:
         now,
         ledger.system_identifier,
     )
+
+
+def rename_table(within: Transaction, table: TableName, staging_name: str) -> None:
+    """Records the table's new name in staging."""
+    within.execute(_RENAME, table.schema, table.name, staging_name)
+
+
+def forget_table(within: Transaction, table: TableName) -> None:
+    """Removes the table from the ledger, as if it had never been applied."""
+    within.execute(_FORGET, table.schema, table.name)
 
 
 def forget(within: Transaction) -> None:

@@ -181,6 +181,13 @@ def widen_columns(within: Transaction, target: TableName, columns: Iterable[Shap
         )
 
 
+def rename_table(within: Transaction, target: TableName, to: str) -> None:
+    """Gives the table another name in its schema; views that read it go on reading it."""
+    within.execute(
+        compose("alter table {table} rename to {name}", table=table(target), name=name(to))
+    )
+
+
 def drop_views(within: Transaction, views: Iterable[TableName]) -> None:
     """Drops these views; one that went with another before is no error."""
     for view in views:

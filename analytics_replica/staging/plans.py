@@ -14,6 +14,7 @@ from analytics_replica.domain.batches import COMMITTED_AT, LSN
 from analytics_replica.domain.tables import TableName
 from analytics_replica.staging import ddl
 from analytics_replica.staging.ddl import HeldTable
+from analytics_replica.staging.ledger import AppliedTable
 from analytics_replica.staging.quarantine import COPY_AGAIN, quarantined
 from analytics_replica.staging.shapes import Shape, ShapeColumn
 from analytics_replica.staging.warehouse import Transaction
@@ -46,7 +47,7 @@ def plan_table(
     shape: Shape,
     held: HeldTable | None,
     *,
-    known: bool,
+    known: AppliedTable | None,
     copied: bool,
 ) -> Plan:
     """What must be done so that `target` can hold the shape. Changes nothing.
@@ -80,10 +81,18 @@ def removable_views(
 
 
 def decide(
-    target: TableName, shape: Shape, held: HeldTable | None, *, known: bool, copied: bool
+    target: TableName,
+    shape: Shape,
+    held: HeldTable | None,
+    *,
+    known: AppliedTable | None,
+    copied: bool,
 ) -> Plan:
     """The plan as far as the table itself goes; pure."""
+    was_applied = known is not None and known.last_batch > 0
     if held is None:
+        if was_applied and not copied:
+            raise quarantined(shape.table, f"somebody dropped {target}")
         return Plan(target, create=True)
     if not held.ours:
         raise quarantined(
@@ -91,8 +100,14 @@ def decide(
             f"there is already a {target} that is not ours",
             "Drop or rename it, or give the table an `alias` in replica.yaml.",
         )
-    if not known or (copied and not _can_follow(shape, held)):
+    if known is None or not was_applied or (copied and not _can_follow(shape, held)):
         return Plan(target, create=True, drop=True)
+    if not copied:
+        _require_untouched(shape, held, known)
+    return _followed(target, shape, held)
+
+
+def _followed(target: TableName, shape: Shape, held: HeldTable) -> Plan:
     if set(held.key) != set(shape.key):
         raise quarantined(
             shape.table,
@@ -122,6 +137,12 @@ def carry_out(within: Transaction, plan: Plan, shape: Shape) -> None:
         ddl.create_table(within, plan.target, shape)
     ddl.add_columns(within, plan.target, plan.add)
     ddl.widen_columns(within, plan.target, plan.widen)
+
+
+def _require_untouched(shape: Shape, held: HeldTable, known: AppliedTable) -> None:
+    dropped = [c.name for c in known.columns if c.name not in held.columns]
+    if dropped:
+        raise quarantined(shape.table, f"somebody dropped {', '.join(dropped)} from staging")
 
 
 def _can_follow(shape: Shape, held: HeldTable) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import adbc_driver_manager
+import psycopg2
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 from psycopg2.extensions import make_dsn
@@ -180,6 +181,12 @@ def _open(dsn: str) -> Any:
         return dbapi.connect(
             make_dsn(dsn, application_name="analytics-replica apply", options=options)
         )
+    except psycopg2.ProgrammingError:
+        raise WarehouseUnreachable(
+            what="The warehouse's DSN is not one that PostgreSQL understands.",
+            why="Nothing was read or written.",
+            next="Correct the environment variable that replica.yaml names under `warehouse`.",
+        ) from None
     except adbc_driver_manager.Error:
         connect(dsn).close()  # says the reason, as far as it may be said
         raise WarehouseUnreachable(

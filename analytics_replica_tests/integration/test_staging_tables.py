@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analytics_replica.domain.clock import SystemClock
-from analytics_replica.staging.apply import apply_pending
 from analytics_replica_tests.support.drawings import Drawn, shown, table
 from analytics_replica_tests.support.landed import Landing
 from analytics_replica_tests.support.servers import Database
@@ -38,19 +36,6 @@ def test_a_table_has_its_primary_key_and_says_what_it_is(
         ("_replica_lsn", "pg_lsn"),
         ("_replica_committed_at", "timestamp with time zone"),
     ]
-
-
-def test_two_schemas_with_one_name_are_told_apart_by_an_alias(
-    tmp_path: Path, warehouse: Database
-) -> None:
-    shop = Drawn("shop.users", {"id": "integer key"})
-    crm = Drawn("crm.users", {"key": "text key"})
-    landing = Landing(tmp_path, (shop, crm))
-    landing.copy("0/100", {shop: "id\n1", crm: "key\nCRM-1"})
-    settings = landing.settings(warehouse, {"crm.users": "legacy_users"})
-    apply_pending(settings, SystemClock())
-    assert shown(warehouse, "staging.users") == [("1",)]
-    assert shown(warehouse, "staging.legacy_users") == [("CRM-1",)]
 
 
 NARROW = {"id": "smallint key", "n": "integer", "r": "real", "v": "character varying(3)",
@@ -169,12 +154,3 @@ def test_a_new_column_is_added_and_a_vanished_one_stays_empty_for_new_rows(
     landing.apply(warehouse)
     found = warehouse.rows("select id, old, a, new::text from staging.t order by id")
     assert found == [(1, "o", "x", None), (2, None, "y", "1.5"), (3, None, "z", "NaN")]
-
-
-def test_a_table_of_somebody_else_is_never_replaced(tmp_path: Path, warehouse: Database) -> None:
-    drawn = Drawn("shop.t", {"id": "bigint key"})
-    landing = Landing(tmp_path, (drawn,))
-    warehouse.execute("create schema staging authorization loader; create table staging.t (x int)")
-    landing.copy("0/100", {drawn: "id\n1"})
-    assert "staging.t that is not ours" in landing.apply(warehouse).quarantined[drawn.table]
-    assert list(types(warehouse, "staging.t")) == ["x"]

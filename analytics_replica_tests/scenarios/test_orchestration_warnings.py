@@ -56,8 +56,7 @@ class Watch:
     def tick(self, at: str, definitions: dg.Definitions | None = None) -> str:
         """What the sensor says when Berlin's clocks show this."""
         defs = definitions or build_definitions(self.house.settings, FixedClock(berlin(at)))
-        sensor = defs.resolve_sensor_def("readiness") if hasattr(defs, "resolve_sensor_def") else None
-        sensor = sensor or defs.get_sensor_def("readiness")
+        sensor = defs.resolve_sensor_def("readiness")
         with (
             dagster_at(berlin(at)),
             dg.build_sensor_context(
@@ -106,10 +105,11 @@ def test_a_night_that_does_not_start_is_told_hours_before_four_and_only_once(
         assert watch.alerts() == []
         for minute in range(6, 60, 9):
             assert watch.tick(f"10 22:{minute:02d}").startswith("AT_RISK")
-        assert watch.alerts() == [
+        (subject,) = watch.alerts()
+        assert subject == (
             "AT_RISK: 22:06 Europe/Berlin: raw has not started; it was to begin at 22:00; "
             "p95 finish 00:23"
-        ]
+        )
         watch.tick("11 03:59")
         watch.tick("11 04:00")
         watch.tick("11 04:30")
@@ -157,7 +157,9 @@ def test_a_failed_night_is_one_incident_for_the_failure_and_the_risk_it_makes(
         (subject,) = watch.alerts()
         assert subject.startswith("AT_RISK: nightly failed at staging: PostgreSQL at 127.0.0.1:1")
         watch.tick("11 04:01")
-        assert watch.alerts()[1].startswith("LATE: 04:01 Europe/Berlin: 04:00 has passed and the run")
+        assert watch.alerts()[1].startswith(
+            "LATE: 04:01 Europe/Berlin: 04:00 has passed and the run"
+        )
         assert len(watch.house.warehouse.rows("select 1 from ops.incident")) == 1
 
 
@@ -197,15 +199,15 @@ def a_run_long_ago(watch: Watch) -> None:
     assert done.success
 
 
+@dg.op
+def nothing() -> None:
+    """Does nothing."""
+
+
 @dg.job
 def noop() -> None:
     """Does nothing."""
     nothing()
-
-
-@dg.op
-def nothing() -> None:
-    """Does nothing."""
 
 
 def tell_of_failure(watch: Watch, run_id: str, at: str) -> None:
@@ -216,7 +218,8 @@ def tell_of_failure(watch: Watch, run_id: str, at: str) -> None:
     failed = next(
         entry.dagster_event
         for entry in watch.instance.all_logs(run_id)
-        if entry.dagster_event is not None and entry.dagster_event.is_failure
+        if entry.dagster_event is not None
+        and entry.dagster_event.is_failure
         and not entry.dagster_event.is_step_event
     )
     assert definitions.resources is not None
@@ -227,7 +230,7 @@ def tell_of_failure(watch: Watch, run_id: str, at: str) -> None:
         dagster_run=run,
         resources={"replica": definitions.resources["replica"]},
     ).for_run_failure()
-    sensor: Any = definitions.get_sensor_def("run_failures")
+    sensor: Any = definitions.resolve_sensor_def("run_failures")
     sensor(context)
 
 

@@ -186,6 +186,8 @@ def house(server: LocalServer, **changes: object) -> Iterator[House]:
     """Production prepared, warehouse empty, nothing captured yet; gone when the block ends."""
     root = open_directory()
     write_project(root / "dbt_project")
+    target = root / "dbt_project" / "target"
+    _restore(target)
     with (
         fresh_database(server, "production") as production,
         fresh_database(server, "warehouse", owner="loader") as warehouse,
@@ -198,7 +200,24 @@ def house(server: LocalServer, **changes: object) -> Iterator[House]:
         )
         pipeline.prepare()
         yield House(root, pipeline, dagster)
+        _keep(target)
     shutil.rmtree(root, ignore_errors=True)
+
+
+_PARSED: dict[str, bytes] = {}
+"""What dbt made of the project, so that only the first house of a session waits for it (4 s)."""
+
+
+def _restore(target: Path) -> None:
+    target.mkdir()
+    for name, content in _PARSED.items():
+        (target / name).write_bytes(content)
+
+
+def _keep(target: Path) -> None:
+    for name in ("manifest.json", "manifest.sha256"):
+        if (target / name).is_file():
+            _PARSED[name] = (target / name).read_bytes()
 
 
 def write_project(folder: Path) -> None:

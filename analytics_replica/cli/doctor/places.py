@@ -57,7 +57,11 @@ def first_copy(settings: Settings, preflight: Verdict) -> Verdict:
 def landing(settings: Settings) -> Iterator[Verdict]:
     """Whether batches can be written, and whether those that are there are whole."""
     store = Store(settings.landing_url)
-    yield judged(LANDING, lambda: _writable(store))
+    writable = judged(LANDING, lambda: _writable(store))
+    yield writable
+    if not writable.passed:
+        yield unknown(BATCHES, "landing could not be looked at")
+        return
     verdict = check_contiguity(store)
     # Nothing landed yet is no fault of landing: the first capture comes later in the list.
     yield verdict if verdict.findings and verdict.figures else fine(BATCHES, **verdict.figures)

@@ -17,7 +17,7 @@ from analytics_replica.cli.doctor.warehouse import warehouse
 from analytics_replica.domain.batches import Manifest
 from analytics_replica.domain.verdicts import Verdict
 from analytics_replica.errors import LandingError, ReplicaError
-from analytics_replica.landing.layout import Store
+from analytics_replica.landing.layout import Store, disk_errors
 from analytics_replica.landing.manifest import last_manifest
 from analytics_replica.settings.load import Settings
 from analytics_replica.source.preflight import failed, preflight
@@ -51,7 +51,8 @@ def all_answers(load: Callable[[], Settings]) -> Iterator[Verdict]:
 def _last(settings: Settings) -> Manifest | None:
     """The newest landed batch; None also if landing is broken, which `landing` reports."""
     try:
-        found = last_manifest(Store(settings.landing_url))
+        with disk_errors("reading landing"):
+            found = last_manifest(Store(settings.landing_url))
     except LandingError:
         return None
     return found[0] if found else None

@@ -17,6 +17,7 @@ import typer
 from analytics_replica.cli.init.gold_project import gold_project, template
 from analytics_replica.cli.init.policy_file import Draft, draft, tables_section
 from analytics_replica.cli.terminal import say, show_pairs
+from analytics_replica.cli.ui import workspace
 from analytics_replica.cli.usage import epilog
 from analytics_replica.domain.tables import Table, TableName
 from analytics_replica.errors import SettingsInvalid, WarehouseUnreachable
@@ -80,7 +81,7 @@ def files_for(of: Draft, output: Path, database: str = "shop") -> dict[str, str]
         + template("replica_tail.yaml.tmpl"),
         ".env.example": template("env.tmpl", database=database, dagster_home=str(home)),
         ".gitignore": template("gitignore.tmpl"),
-        "workspace.yaml": template("workspace.yaml.tmpl"),
+        "workspace.yaml": workspace().read_text(encoding="utf-8"),
         "dagster_home/dagster.yaml": "# Dagster's instance: runs, events and schedules live in a "
         f"PostgreSQL of its own.\n{settings}",
         **{f"dbt_project/{path}": text for path, text in gold_project(of).items()},
