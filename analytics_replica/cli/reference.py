@@ -18,7 +18,6 @@ from typing import Any, Final, get_args
 
 import typer.main
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from analytics_replica.cli.main import NAME, app
 from analytics_replica.cli.usage import COMMON, all_errors, meaning_of
@@ -147,7 +146,11 @@ def _masks() -> Iterator[str]:
 def _rows(model: type[BaseModel]) -> Iterator[str]:
     explained = _explanations(model)
     for name, field in model.model_fields.items():
-        shown = "required" if field.is_required() else _shown(field.default)
+        shown = (
+            "required"
+            if field.is_required()
+            else _shown(field.get_default(call_default_factory=True))
+        )
         yield f"| `{name}` | {_type(field.annotation)} | {shown} | {explained.get(name, '')} |"
 
 
@@ -196,7 +199,7 @@ _NAMES: Final = {
 
 
 def _shown(default: Any) -> str:
-    if default is None or default is PydanticUndefined or default in ((), {}):
+    if default in (None, (), {}):
         return "none"
     return f"`{default:%H:%M}`" if hasattr(default, "hour") else f"`{default}`"
 

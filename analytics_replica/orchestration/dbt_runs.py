@@ -75,7 +75,7 @@ class DbtRuns:
         invocation = self._start(BUILD, edition, target)
         # Not given to `dbt.cli`, which would narrow the build to what was selected.
         invocation.context, invocation.project = self.context, self.project
-        for event in invocation.stream().fetch_row_counts().fetch_column_metadata():
+        for event in invocation.stream().fetch_row_counts().fetch_column_metadata(with_column_lineage=False):
             yield from self._reported(event, told)
         _require_built(invocation, edition)
 

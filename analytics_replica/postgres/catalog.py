@@ -16,7 +16,7 @@ from analytics_replica.postgres.connect import Connection
 _TABLES = """
 -- every ordinary or partitioned table (partitions belong to their root), its columns in order and
 -- whether each is part of what identifies a row: the replica identity index if one was chosen,
--- else the primary key
+-- else the primary key; a deferrable one may be violated inside a transaction, so it is none
 select n.nspname, c.relname, c.relreplident::text, a.attname, a.atttypid, a.atttypmod,
        format_type(a.atttypid, a.atttypmod), a.attnum = any(coalesce(i.indkey::int2[], '{}')),
        not a.attnotnull
@@ -25,7 +25,7 @@ join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 left join lateral (
     select indkey from pg_index
-    where indrelid = c.oid and (indisreplident or indisprimary)
+    where indrelid = c.oid and (indisreplident or indisprimary) and indimmediate and indisvalid
     order by (c.relreplident = 'i' and indisreplident) desc, indisprimary desc
     limit 1
 ) i on true

@@ -44,6 +44,13 @@ def connect(dsn: str, *, application: str = "analytics-replica", options: str = 
             connect_timeout=CONNECT_TIMEOUT_S,
             options=f"{STABLE_TEXT} {options}".strip(),
         )
+    except psycopg2.ProgrammingError:
+        # libpq quotes the part of the DSN that it does not understand: it may be the password.
+        raise WarehouseUnreachable(
+            what="A DSN in the environment is not one that libpq understands.",
+            why="Nothing was read or written; what was there stays as it is.",
+            next="Write it as postgresql://role:password@host:port/database.",
+        ) from None
     except psycopg2.OperationalError as cause:
         raise WarehouseUnreachable(
             what=f"PostgreSQL at {describe(dsn)} cannot be reached: {first_line(cause)}.",

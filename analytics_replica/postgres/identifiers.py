@@ -66,6 +66,13 @@ def literal(value: str) -> Sql:
     return Sql(quoted)
 
 
+def dollar_tag(tag: str) -> Sql:
+    """The quote around a block of code (`$tag$`); ValueError if it is not one."""
+    if not re.fullmatch(r"\$[a-z_]*\$", tag):
+        raise ValueError("a dollar quote is $letters$")
+    return Sql(tag)
+
+
 def number(value: int) -> Sql:
     """An integer constant."""
     return Sql(str(int(value)))

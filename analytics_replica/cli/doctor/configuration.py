@@ -6,6 +6,7 @@ Here: what can be said without any server. Not here: whether the file is valid a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -18,8 +19,8 @@ from analytics_replica.masking.policy import Policy
 from analytics_replica.settings.load import ENVIRONMENT_FILES, Settings, masking_keys
 from analytics_replica.settings.schema import FromEnvironment, KeySource
 
-UNDECIDED: Final = "# decide:"
-"""What `init` writes beside a column that a person must look at."""
+UNDECIDED: Final = re.compile(r"(?<!`)# decide:")
+"""What `init` writes beside a column that a person must look at; its own explanation is quoted."""
 
 
 def configuration(settings: Settings) -> Iterator[Verdict]:
@@ -33,7 +34,7 @@ def _decisions(settings: Settings) -> Verdict:
     """Undecided columns are safe (they are NULL), so they stop nothing; they are only counted."""
     about = "every column is decided"
     lines = settings.file.read_text(encoding="utf-8").splitlines()
-    open_lines = [number for number, line in enumerate(lines, start=1) if UNDECIDED in line]
+    open_lines = [number for number, line in enumerate(lines, start=1) if UNDECIDED.search(line)]
     tables = Policy.from_settings(settings).tables
     columns = sum(len(of) for of in tables.values())
     if not open_lines:
@@ -42,7 +43,7 @@ def _decisions(settings: Settings) -> Verdict:
     more = f" and {len(open_lines) - 5} more" if len(open_lines) > 5 else ""
     note = Finding(
         settings.file.name,
-        f"{len(open_lines)} places say `{UNDECIDED}` (lines {shown}{more}); until somebody does, "
+        f"{len(open_lines)} places say `# decide:` (lines {shown}{more}); until somebody does, "
         "these columns are NULL and these tables are left out",
     )
     return Verdict(about, Outcome.PASS, (note,), {"tables": len(tables), "columns": columns})
