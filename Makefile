@@ -9,11 +9,11 @@ INSTALLED := .venv/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test check bench format lock clean
+.PHONY: help setup demo ui test check bench format screenshots lock clean
 
 help: ## lists these targets
 	@grep -E '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sed 's/:.* ## /#/' | \
-		awk -F'#' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+		awk -F'#' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 setup: $(INSTALLED) ## builds .venv from requirements.lock; does nothing when it is up to date
 
@@ -39,6 +39,11 @@ bench: setup ## measures every figure of the README
 format: setup ## formats, and mends what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Not in the lock: 130 MB that only these two pictures need.
+screenshots: setup ## takes the README's pictures of `make ui` in Chromium, which must be installed
+	$(BIN)/uv pip install -q --python $(BIN)/python "playwright>=1.60,<2"
+	$(BIN)/python docs/screenshots.py
 
 lock: setup ## resolves setup.cfg into requirements.lock again; newest versions: make lock UPGRADE=-U
 	$(BIN)/uv pip compile setup.cfg --all-extras --universal --python-version 3.11 \

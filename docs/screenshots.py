@@ -1,7 +1,7 @@
 """Takes the README's pictures of the running demo in a real browser.
 
-Run it while `make ui` runs: `python docs/screenshots.py`. It needs Chromium (`--chromium PATH`)
-and the extra `docs`. Here: which pages, how large, where they go. Nothing is drawn or edited.
+Run `make screenshots` while `make ui` runs. It needs Chromium (`--chromium PATH`). Here: which
+pages, how large, where they go. Nothing is drawn or edited.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from playwright.sync_api import Page, sync_playwright
 
 OUTPUT: Final = Path(__file__).parent / "images"
-SETTLE_MS: Final = 4_000
+SETTLE_MS: Final = 6_000
 """The lineage is laid out by a worker after the data arrive; the page does not say when."""
 
 FLAGS: Final = (
@@ -37,22 +37,28 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=arguments.chromium, args=list(FLAGS), headless=True
         )
-        page = browser.new_page(viewport={"width": 1800, "height": 1000})
+        page = browser.new_page()
         _lineage(page, arguments.url)
         _ready(page, arguments.url)
         browser.close()
 
 
 def _lineage(page: Page, url: str) -> None:
-    page.goto(f"{url}/asset-groups", wait_until="domcontentloaded")
-    page.wait_for_selector("text=ready", timeout=60_000)
+    # Of one report only: the whole graph has 50 assets, too many to read in a picture.
+    page.set_viewport_size({"width": 1700, "height": 1150})
+    page.goto(
+        f"{url}/assets/gold/rpt_daily_revenue?view=lineage&lineageScope=upstream&lineageDepth=6",
+        wait_until="domcontentloaded",
+    )
+    page.wait_for_selector("text=rpt_daily_revenue", timeout=60_000)
     page.wait_for_timeout(SETTLE_MS)
     page.screenshot(path=OUTPUT / "lineage.png")
 
 
 def _ready(page: Page, url: str) -> None:
+    page.set_viewport_size({"width": 1700, "height": 900})
     page.goto(f"{url}/assets/ready?view=overview", wait_until="domcontentloaded")
-    page.wait_for_selector("text=Freshness", timeout=60_000)
+    page.wait_for_selector("text=Freshness policy", timeout=60_000)
     page.wait_for_timeout(SETTLE_MS)
     page.screenshot(path=OUTPUT / "ready.png")
 
