@@ -21,6 +21,7 @@ from analytics_replica.cli.usage import epilog
 from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.progress import Progress
 from analytics_replica.errors import DemoError, NotReady
+from analytics_replica.postgres.connect import connection
 
 if TYPE_CHECKING:
     from analytics_replica.demo.server import DemoServers
@@ -106,11 +107,15 @@ def status_command(
 ) -> None:
     """Say whether the demo's servers run, and how to connect to each as its DBA."""
     servers = _servers(Invocation.of(context))
+    made = servers.folder.is_ours
+    running = made and servers.is_up()
     if as_json:
-        say_json({"running": servers.is_up(), "servers": _dsns(servers)})
-        return
-    say("The demo's servers run." if servers.is_up() else "The demo's servers do not all run.")
-    _show_servers(servers)
+        say_json({"made": made, "running": running, "servers": _dsns(servers) if made else {}})
+    elif not made:
+        say("There is no demo here yet; `analytics-replica demo run` makes it.")
+    else:
+        say("The demo's servers run." if running else "The demo's servers do not all run.")
+        _show_servers(servers)
 
 
 @app.command("traffic", epilog=epilog("analytics-replica demo traffic --rate 20", DemoError))
@@ -126,18 +131,31 @@ def traffic_command(
     from analytics_replica.demo.traffic import Traffic  # noqa: PLC0415 - only this command's
 
     servers = _servers(Invocation.of(context))
-    if not servers.is_up():
-        raise DemoError(
-            what="The demo's servers do not run.",
-            why="There is no shop in which anything could happen.",
-            next="Start them with `analytics-replica demo up`, or all with `demo run`.",
-        )
+    _require_shop(servers)
     duration = timedelta(seconds=seconds) if seconds is not None else None
     seed = int(time.time()) if seed is None else seed
     with shown_progress() as progress:
         traffic = Traffic(servers.production_admin_dsn, seed, clock=SystemClock())
         report = traffic.run_for(duration, rate, progress=_counting(progress))
     say(f"{report.committed:,} transactions committed, {report.rolled_back:,} rolled back.")
+
+
+def _require_shop(servers: DemoServers) -> None:
+    from analytics_replica.demo.shop.schema import has_schema  # noqa: PLC0415 - only traffic's
+
+    if not (servers.folder.is_ours and servers.is_up()):
+        raise DemoError(
+            what="The demo's servers do not run.",
+            why="There is no shop in which anything could happen.",
+            next="Start them with `analytics-replica demo up`, or all with `demo run`.",
+        )
+    with connection(servers.production_admin_dsn) as opened:
+        if not has_schema(opened):
+            raise DemoError(
+                what="The demo's production has no shop yet.",
+                why="There is nothing in which anything could happen.",
+                next="Fill it with `analytics-replica demo run`.",
+            )
 
 
 @dataclass

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from analytics_replica.definitions import build_definitions
 from analytics_replica.demo.leaks import PlantedValues, SearchReport, planted_values, search
 from analytics_replica.demo.server import DemoServers
 from analytics_replica.demo.shop.fill import fill
@@ -27,8 +27,6 @@ from analytics_replica.landing.capture import capture
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest, manifests
 from analytics_replica.masking.policy import Policy
-from analytics_replica.orchestration.instance import open_instance
-from analytics_replica.orchestration.nightly import run_nightly
 from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import Connection, connect, connection
@@ -93,13 +91,16 @@ class Tour:
         servers = DemoServers(self.root, self.postgres_bin)
         self._servers(servers)
         settings = load_settings(self.replica_yaml, {**self.environ, **servers.environment()})
-        self._shop(servers)
-        self._dba(servers, settings)
-        self._first_copy(settings)
-        # Planted before and after: what the traffic edits or erases is personal all the same.
-        before = planted_values(servers.production_admin_dsn, PLANTED)
-        self._traffic(servers, settings)
-        ready = self._night(settings)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            # Dagster and dbt take 10 s to load, while the steps before the night wait for servers.
+            graph = beside.submit(self._graph, settings)
+            self._shop(servers)
+            self._dba(servers, settings)
+            self._first_copy(settings)
+            # Planted before and after: what the traffic edits or erases is personal all the same.
+            before = planted_values(servers.production_admin_dsn, PLANTED)
+            self._traffic(servers, settings)
+            ready = self._night(settings, graph)
         after = planted_values(servers.production_admin_dsn, PLANTED)
         searched = self._search(servers, before | after)
         rows = count_rows(servers, settings)
@@ -179,13 +180,20 @@ class Tour:
             )
             says.append(f"{report.committed:,} transactions committed")
 
-    def _night(self, settings: Settings) -> str:
+    def _graph(self, settings: Settings) -> Any:
+        from analytics_replica.definitions import build_definitions  # noqa: PLC0415 - see run
+
+        return build_definitions(settings, self.clock, self.listener.progress)
+
+    def _night(self, settings: Settings, graph: Future[Any]) -> str:
+        from analytics_replica.orchestration.instance import open_instance  # noqa: PLC0415 - too
+        from analytics_replica.orchestration.nightly import run_nightly  # noqa: PLC0415 - as above
+
         with self._step(
             "The night", "one Dagster job: capture, staging, gold, checks, publish"
         ) as says:
-            graph = build_definitions(settings, self.clock, self.listener.progress)
             with open_instance(settings) as instance:
-                report = run_nightly(graph, instance)
+                report = run_nightly(graph.result(), instance)
             if report.error is not None:
                 raise report.error
             says.append(", ".join(f"{s.stage} {s.seconds or 0:.1f} s" for s in report.steps))

@@ -22,6 +22,7 @@ from analytics_replica.errors import CheckFailed, ReplicaError, WarehouseError
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import read_manifest
 from analytics_replica.orchestration import keys, metadata
+from analytics_replica.orchestration.dbt_events import DbtEvents, Event
 from analytics_replica.orchestration.environment import environment
 from analytics_replica.orchestration.project import build_target, checks_target, dbt_environment
 from analytics_replica.orchestration.resources import OfflineDbt, Replica
@@ -35,9 +36,6 @@ from analytics_replica.serving.editions import (
 )
 from analytics_replica.staging import ledger
 from analytics_replica.staging.ledger import Ledger
-
-Event = Any
-"""What dagster-dbt yields: outputs, check results, observations."""
 
 BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
 """Unit tests judge code, not tonight's data, and Dagster does not show them: they run in CI."""
@@ -66,17 +64,25 @@ class DbtRuns:
         WarehouseError if a model could not be built: after everything else was reported.
         """
         with closing(connect(self.replica.warehouse_dsn)) as conn:
+            conn.autocommit = True
             ensure_serving_schema(conn)
             edition = build_edition(conn)
             known = ledger.read(conn)
-        told = metadata.of_build(edition, known.position, as_of(self.replica.store, known))
-        target = build_target(self.project, edition)
-        (target / RESULTS).unlink(missing_ok=True)
-        invocation = self._start(BUILD, edition, target)
-        # Not given to `dbt.cli`, which would narrow the build to what was selected.
-        invocation.context, invocation.project = self.context, self.project
-        for event in invocation.stream().fetch_row_counts().fetch_column_metadata(with_column_lineage=False):
-            yield from self._reported(event, told)
+            target = build_target(self.project, edition)
+            (target / RESULTS).unlink(missing_ok=True)
+            events = DbtEvents(
+                context=self.context,
+                manifest=self.manifest,
+                translator=self.translator,
+                project=self.project,
+                target=target,
+                edition=edition,
+                conn=conn,
+                told=metadata.of_build(edition, known.position, as_of(self.replica.store, known)),
+            )
+            invocation = self._start(BUILD, edition, target)
+            for message in invocation.stream_raw_events():
+                yield from events.of(message)
         _require_built(invocation, edition)
 
     def check(self) -> Iterator[Event]:
@@ -90,11 +96,14 @@ class DbtRuns:
                 invocation = self.dbt.cli(
                     ["build"], context=self.context, target_path=target, raise_on_error=False
                 )
-            yield from invocation.stream()
+            for event in invocation.stream():
+                if isinstance(event, dg.AssetCheckResult):
+                    yield event
             if invocation.process.wait() != 0 and not _results(invocation.target_path):
                 raise _dbt_died(invocation)
 
     def _start(self, args: tuple[str, ...], edition: Edition, target: Path) -> DbtCliInvocation:
+        # Without the context, which would narrow the build to what was selected.
         with environment(dbt_environment(self.replica.settings, edition)):
             return self.dbt.cli(
                 args,
@@ -103,24 +112,6 @@ class DbtRuns:
                 target_path=target,
                 raise_on_error=False,
             )
-
-    def _reported(self, event: Event, told: metadata.Metadata) -> Iterator[Event]:
-        context = self.context
-        if isinstance(event, dg.Output):
-            key = context.asset_key_for_output(event.output_name)
-            said = {**event.metadata, **told}
-            if key in context.selected_asset_keys:
-                yield event.with_metadata(said)
-            else:
-                context.log_event(dg.AssetMaterialization(key, metadata=said))
-        elif isinstance(event, dg.AssetCheckResult):
-            check = _key_of(event)
-            if check in context.selected_asset_check_keys:
-                yield event
-            else:
-                context.log_event(_evaluation(check, event))
-        else:
-            yield event
 
     def _last_built(self) -> Edition:
         with closing(connect(self.replica.warehouse_dsn)) as conn:
@@ -142,23 +133,6 @@ def as_of(store: Store, known: Ledger) -> datetime | None:
     if known.last_commit_at is not None or known.last_batch == 0:
         return known.last_commit_at
     return read_manifest(store, known.last_batch).captured_at
-
-
-def _key_of(result: dg.AssetCheckResult) -> dg.AssetCheckKey:
-    if result.asset_key is None or result.check_name is None:
-        raise ValueError("dagster-dbt names the asset and the check of every result")
-    return dg.AssetCheckKey(result.asset_key, result.check_name)
-
-
-def _evaluation(check: dg.AssetCheckKey, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
-    return dg.AssetCheckEvaluation(
-        asset_key=check.asset_key,
-        check_name=check.name,
-        passed=result.passed,
-        severity=result.severity,
-        description=result.description,
-        metadata=result.metadata,
-    )
 
 
 def _require_built(invocation: DbtCliInvocation, edition: Edition) -> None:

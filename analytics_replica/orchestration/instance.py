@@ -17,6 +17,7 @@ from analytics_replica.errors import SettingsInvalid
 from analytics_replica.orchestration.environment import environment
 from analytics_replica.settings.load import Settings
 
+STATEMENT_TIMEOUT_MS: Final = 60_000
 HOME: Final = "DAGSTER_HOME"
 
 
@@ -38,4 +39,9 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
             "(docs/how-to/your-own-database.md shows one).",
         )
     with environment(known), dg.DagsterInstance.from_config(str(home)) as instance:
+        # Named for the webserver, but what it does is to keep connections open: without it Dagster
+        # opens one for each statement, 1,200 in a night (9 s, 2026-11-21).
+        instance.optimize_for_webserver(
+            statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=3600, max_overflow=20
+        )
         yield instance

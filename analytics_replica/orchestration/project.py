@@ -78,13 +78,14 @@ def read_manifest(project: DbtProject) -> dict[str, Any]:
 
 
 def dbt_environment(settings: Settings, edition: Edition) -> dict[str, str]:
-    """What dbt finds in its environment: the warehouse, staging's schema, the edition to build.
+    """What dbt finds in its environment: warehouse, staging's schema, edition, business zone.
 
     Without a DSN (CI that only parses) the project's own defaults stand.
     """
     schemas = {
         "REPLICA_STAGING_SCHEMA": settings.replica.warehouse.staging_schema,
         "REPLICA_EDITION_SCHEMA": edition.value,
+        "REPLICA_BUSINESS_ZONE": settings.replica.deadlines.zone,
     }
     if not settings.secrets.environ.get(settings.replica.warehouse.dsn.env):
         return schemas
@@ -130,6 +131,7 @@ def _require_packages(project: DbtProject) -> None:
 def _fingerprint(directory: Path, settings: Settings) -> str:
     seen = hashlib.sha256(f"{DBT_PYTHON_VERSION}".encode())
     seen.update(settings.replica.warehouse.staging_schema.encode())
+    seen.update(settings.replica.deadlines.zone.encode())
     for folder, folders, names in os.walk(directory):
         folders[:] = sorted(name for name in folders if name not in _NOT_SOURCE)
         for file in sorted(Path(folder, name) for name in names):

@@ -19,6 +19,7 @@ from analytics_replica.postgres.binaries import find_binaries
 from analytics_replica.postgres.connect import advisory_lock
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica.settings.load import Settings, load_settings
+from analytics_replica.settings.schema import Mask
 from analytics_replica_tests.support.awkward import CHANGES, PERSONAL, ROWS, SCHEMA
 from analytics_replica_tests.support.commands import Ended, call, run_program
 from analytics_replica_tests.support.comparison import differences
@@ -151,10 +152,18 @@ def test_tables_that_production_could_not_publish_are_left_out_and_still_take_wr
     night: Own,
 ) -> None:
     listed = {str(table) for table in night.settings.tables}
-    assert not listed & {"crm.without_key", "crm.whole_rows"}
+    assert "crm.without_key" not in listed
     text = (night.root / "replica.yaml").read_text()
-    assert "# decide: left out, because" in text
+    assert "# decide: left out, because nothing identifies its rows" in text
     assert "  # crm.without_key:" in text
+
+
+def test_tables_that_log_whole_rows_are_published_whole_and_their_secrets_emptied(
+    night: Own,
+) -> None:
+    rules = {str(table): rules for table, rules in night.settings.tables.items()}
+    assert rules["crm.whole_rows"].columns["token"] == Mask(mask="null")
+    assert "crm.heap" in rules
 
 
 def test_analysts_read_one_row_for_each_table_and_nothing_else(night: Own) -> None:

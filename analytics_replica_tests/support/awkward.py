@@ -68,8 +68,10 @@ create table crm.events_2025 partition of crm.events
 create table crm.events_2026 partition of crm.events
     for values from ('2026-01-01') to ('2027-01-01');
 create table crm.without_key (line text);
-create table crm.whole_rows (id int primary key, line text);
+create table crm.whole_rows (id int primary key, line text, token text);
 alter table crm.whole_rows replica identity full;
+create table crm.heap (kind text, n int);
+alter table crm.heap replica identity full;
 """
 
 ROWS: Final = f"""
@@ -89,7 +91,8 @@ insert into crm."select" values ('a', 1), ('A', 2);
 insert into crm."Łąka" values ('ada@example.org', 1);
 insert into crm.events values (1, '2025-05-05', 'a'), (2, '2026-05-05', 'b');
 insert into crm.without_key values ('x'), ('x');
-insert into crm.whole_rows values (1, 'x');
+insert into crm.whole_rows values (1, 'x', 'hunter2-too'), (2, 'y', null);
+insert into crm.heap values ('a', 1), ('a', 1), ('b', null), ('b', null);
 """
 
 CHANGES: Final = f"""
@@ -105,8 +108,10 @@ truncate "Sales Dept".customers;
 insert into "Sales Dept".customers select gen_random_uuid(), 'new', n from generate_series(1, 3) n;
 update crm.without_key set line = 'y';
 delete from crm.without_key;
-update crm.whole_rows set line = 'y';
-delete from crm.whole_rows;
+update crm.whole_rows set line = 'z' where id = 2;
+delete from crm.whole_rows where id = 1;
+insert into crm.heap values ('a', 1);
+update crm.heap set n = 2 where ctid in (select ctid from crm.heap where kind = 'b' limit 1);
 """
 
 PERSONAL: Final = ("Ada@Example.org", "ada@example.org", "Löwe", "4930123456", "Ада", "hunter2")

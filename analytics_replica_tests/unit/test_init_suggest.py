@@ -115,7 +115,7 @@ def test_a_key_keeps_rows_apart_even_if_it_is_personal_or_unknown() -> None:
 NAMES = st.sampled_from(["email", "phone", "ссн", "a b", "token", "dob", "card", "note", "x", "ip"])
 COLUMNS = st.builds(
     lambda name, oid, key: Column(name, oid, -1, type_name(oid, -1), key=key),
-    NAMES | st.text(min_size=1, max_size=12),
+    NAMES | st.text(min_size=1, max_size=12).filter(lambda name: not name.startswith("_replica_")),
     st.sampled_from(sorted(OID.values())),
     st.booleans(),
 )

@@ -80,7 +80,7 @@ def _sources(of: Draft, schema: str, tables: list[TableName]) -> str:
 def _models(of: Draft, tables: list[TableName], models: Mapping[TableName, str]) -> str:
     lines = ["# Base models rename, nothing else: no joins, no filters, no rules.\nmodels:\n"]
     for table in tables:
-        key = sentence(column.name for column in of.tables[table].key)
+        key = sentence(column.name for column in of.tables[table].key) or "row"
         lines.append(f"  - name: {models[table]}\n")
         description = f"One row per {key} of {of.staging_names[table]}."
         lines.append(f"    description: {json.dumps(description)}\n")

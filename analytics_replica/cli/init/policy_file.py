@@ -13,6 +13,7 @@ from typing import Final
 from analytics_replica.cli.init.names import distinct, in_yaml, is_plain, snake
 from analytics_replica.domain.batches import RESERVED_PREFIX
 from analytics_replica.domain.tables import Identity, Table, TableName
+from analytics_replica.masking.signs import NULL
 from analytics_replica.masking.suggest import Suggestion, suggest
 from analytics_replica.settings.schema import Mask
 
@@ -54,7 +55,7 @@ def draft(tables: Mapping[TableName, Table]) -> Draft:
     return Draft(
         ordered,
         _staging_names([table.name for table in captured]),
-        {name: suggest(table) for name, table in ordered.items()},
+        {name: _suggested(table) for name, table in ordered.items()},
         left_out,
     )
 
@@ -113,24 +114,32 @@ def _sort(suggestion: Suggestion) -> str:
     return "kept" if suggestion.rule == "keep" else "dropped"
 
 
+def _suggested(table: Table) -> Mapping[str, Suggestion]:
+    """The suggestions, without `drop` where the table logs whole rows.
+
+    PostgreSQL publishes such a table with all of its columns or refuses its updates.
+    """
+    found = suggest(table)
+    if table.identity is not Identity.FULL:
+        return found
+    secret = Suggestion(NULL, "a secret; not dropped, for a table that logs whole rows is not cut")
+    return {name: secret if one.rule == "drop" else one for name, one in found.items()}
+
+
 def _why_left_out(table: Table) -> str | None:
     """Why capturing this table as it is would harm production, or cannot work; None if it can.
 
-    PostgreSQL refuses updates and deletes of a published table without a key, and of one that logs
-    whole rows if the publication names columns: the shop would stand still.
+    PostgreSQL refuses updates and deletes of a published table whose rows nothing identifies: the
+    shop would stand still.
     """
-    reserved = [c.name for c in table.columns if c.name.startswith(RESERVED_PREFIX)]
-    if reserved:
+    if any(column.name.startswith(RESERVED_PREFIX) for column in table.columns):
         return f"a column's name begins with {RESERVED_PREFIX}, as ours do"
-    if table.identity is Identity.FULL:
-        return (
-            "it logs whole rows (replica identity full): publishing some of its columns would make "
-            "production refuse its updates; give it a key and `replica identity default`"
-        )
-    if table.identity is Identity.NOTHING or not table.key:
+    if table.identity is Identity.NOTHING or (
+        not table.key and table.identity is not Identity.FULL
+    ):
         return (
             "nothing identifies its rows: once published, production would refuse its updates and "
-            "deletes; give it a primary key first"
+            "deletes; give it a primary key, or replica identity full, first"
         )
     return None
 

@@ -14,7 +14,8 @@ import dagster as dg
 from dagster_dbt import DbtProject, dbt_assets
 
 from analytics_replica.orchestration import keys
-from analytics_replica.orchestration.dbt_runs import DbtRuns, Event
+from analytics_replica.orchestration.dbt_events import Event
+from analytics_replica.orchestration.dbt_runs import DbtRuns
 from analytics_replica.orchestration.failures import explained
 from analytics_replica.orchestration.resources import ChainResource, OfflineDbt, ReplicaResource
 from analytics_replica.orchestration.translator import ReplicaTranslator
