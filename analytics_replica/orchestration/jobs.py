@@ -13,7 +13,6 @@ import dagster as dg
 
 from analytics_replica.orchestration import keys
 from analytics_replica.settings.load import Settings
-from analytics_replica.settings.schema import Deadlines
 
 MINUTES_A_DAY: Final = 24 * 60
 CHAIN_TAG: Final = "analytics_replica/chain"
@@ -55,7 +54,7 @@ def schedules(
 ) -> list[dg.ScheduleDefinition]:
     """The night in the zone of the promise, and the captures of the day; both on by default."""
     deadlines = settings.replica.deadlines
-    begin = deadlines.nightly_start
+    begin, crons = deadlines.nightly_start, every_minutes(deadlines.capture_every_minutes)
     return [
         dg.ScheduleDefinition(
             name="nightly_schedule",
@@ -68,7 +67,7 @@ def schedules(
         dg.ScheduleDefinition(
             name="intraday_capture_schedule",
             job=capture,
-            cron_schedule=every_minutes(deadlines.capture_every_minutes),
+            cron_schedule=crons if len(crons) > 1 else crons[0],
             execution_timezone=deadlines.zone,
             default_status=dg.DefaultScheduleStatus.RUNNING,
             description=f"Captures every {deadlines.capture_every_minutes} minutes.",
@@ -81,6 +80,8 @@ def every_minutes(minutes: int) -> list[str]:
 
     Cron itself can only count within an hour: `*/45` would run at :00 and :45.
     """
+    if minutes < 60 and 60 % minutes == 0:
+        return [f"*/{minutes} * * * *"]
     by_hour: dict[int, list[int]] = defaultdict(list)
     for moment in range(0, MINUTES_A_DAY, minutes):
         by_hour[moment // 60].append(moment % 60)
@@ -91,11 +92,6 @@ def every_minutes(minutes: int) -> list[str]:
         f"{_listed(within)} {_listed(hours) if len(hours) < 24 else '*'} * * *"
         for within, hours in by_minutes.items()
     ]
-
-
-def deadline_text(deadlines: Deadlines) -> str:
-    """The promise in words."""
-    return f"{deadlines.ready_by:%H:%M} {deadlines.zone}"
 
 
 def _listed(numbers: tuple[int, ...] | list[int]) -> str:

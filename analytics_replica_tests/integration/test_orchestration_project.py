@@ -90,6 +90,7 @@ def test_dbt_gets_the_warehouse_and_the_edition_by_its_environment(tmp_path: Pat
     assert dbt_environment(settings, Edition.B) == {
         "REPLICA_STAGING_SCHEMA": "staging",
         "REPLICA_EDITION_SCHEMA": "gold_b",
+        "REPLICA_BUSINESS_ZONE": "UTC",
         "REPLICA_WAREHOUSE_HOST": "warehouse.example",
         "REPLICA_WAREHOUSE_PORT": "5433",
         "REPLICA_WAREHOUSE_USER": "loader",

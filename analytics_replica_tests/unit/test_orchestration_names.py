@@ -67,7 +67,7 @@ def test_keys_use_the_name_in_staging_so_aliases_tell_tables_apart(tmp_path: Pat
 @pytest.mark.parametrize(
     ("minutes", "crons"),
     [
-        (30, ["0,30 * * * *"]),
+        (30, ["*/30 * * * *"]),
         (60, ["0 * * * *"]),
         (120, ["0 0,2,4,6,8,10,12,14,16,18,20,22 * * *"]),
         (720, ["0 0,12 * * *"]),
@@ -84,7 +84,7 @@ def test_no_two_captures_are_closer_than_was_asked_for(minutes: int) -> None:
         for cron in every_minutes(minutes)
         for minutes_, hours, *_ in [cron.split()]
         for hour in (range(24) if hours == "*" else hours.split(","))
-        for minute in minutes_.split(",")
+        for minute in (range(0, 60, minutes) if "/" in minutes_ else minutes_.split(","))
     )
     assert moments == list(range(0, 24 * 60, minutes))
 
