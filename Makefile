@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test check bench format screenshots lock clean
+.PHONY: help setup demo ui test check bench format docs screenshots lock clean
 
 help: ## lists these targets
 	@grep -E '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sed 's/:.* ## /#/' | \
@@ -39,6 +39,9 @@ bench: setup ## measures every figure of the README
 format: setup ## formats, and mends what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup ## writes docs/reference anew from the code; a test fails when it is stale
+	$(BIN)/python -m analytics_replica.cli.reference
 
 # Not in the lock: 130 MB that only these two pictures need.
 screenshots: setup ## takes the README's pictures of `make ui` in Chromium, which must be installed

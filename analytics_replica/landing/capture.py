@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analytics_replica.domain.batches import BatchKind, Manifest, SlotState
 from analytics_replica.domain.clock import Clock
@@ -22,7 +22,7 @@ from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.initial_copy import copy_tables
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest
-from analytics_replica.landing.stream import CaptureWork, drain
+from analytics_replica.landing.stream import CaptureWork, Target, drain
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import find_binaries
 from analytics_replica.settings.load import Settings, masking_keys
@@ -72,7 +72,7 @@ def capture(
         copied = work.last is None or first_copy
         if copied:
             _first_copy(work, dsn)
-            target = max(target, source.identify().flushed)
+            target = replace(target, flushed=source.identify().flushed)
         elif work.last is not None:
             guard_resume(work.last[0], work.origin.source, work.origin.slot)
         drain(work, source, target)
@@ -92,8 +92,8 @@ def _prepared(
     store: Store,
     source: SourceConnection,
     reached: Callable[[str], None],
-) -> tuple[CaptureWork, Lsn]:
-    """The work to do and the position that is the present; errors if production is not ready."""
+) -> tuple[CaptureWork, Target]:
+    """The work to do and how far the present reaches; errors if production is not ready."""
     names = settings.replica.source
     policy = Policy.from_settings(settings)
     system = source.identify()
@@ -115,7 +115,8 @@ def _prepared(
         reached=reached,
         last=last_manifest(store),
     )
-    return work, max(system.flushed, state.present)
+    written = max(system.flushed, state.present)
+    return work, Target(system.flushed, written, state.flushed_within)
 
 
 def _first_copy(work: CaptureWork, dsn: str) -> None:

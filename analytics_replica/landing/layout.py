@@ -93,11 +93,10 @@ class Store:
 
     def names(self, folder: str) -> list[str]:
         """The names of the files in this folder of landing, sorted; empty if it is not there."""
-        try:
+        with disk_errors("reading landing"), contextlib.suppress(FileNotFoundError):
             found = self.filesystem.ls(self.full(folder), detail=False)
-        except FileNotFoundError:
-            return []
-        return sorted(str(path).rsplit("/", 1)[-1] for path in found)
+            return sorted(str(path).rsplit("/", 1)[-1] for path in found)
+        return []
 
     def unfinished(self) -> Path:
         """A new local path to write a file at before it is published."""
@@ -181,7 +180,7 @@ def disk_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
-        if cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise LandingFull(
                 what=f"The disk is full while {doing}.",
                 why="The batch was not published and the slot was not confirmed, so nothing is "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from analytics_replica.domain.batches import BatchKind, Manifest
@@ -65,7 +65,20 @@ class CaptureWork:
         self.landed.append(manifest)
 
 
-def drain(work: CaptureWork, source: SourceConnection, target: Lsn) -> None:
+@dataclass(frozen=True)
+class Target:
+    """How far to read: everything `flushed`, and what was only `written` as soon as it is flushed.
+
+    With synchronous_commit off a commit is flushed within three wal_writer_delays, `patience`;
+    what is not flushed by then belongs to a transaction that is still open.
+    """
+
+    flushed: Lsn
+    written: Lsn
+    patience: timedelta
+
+
+def drain(work: CaptureWork, source: SourceConnection, target: Target) -> None:
     """Lands every transaction committed before `target`, in as many batches as it takes.
 
     Terminates under constant writes, because `target` stands still. After an error the batches
@@ -94,14 +107,17 @@ class _Stream:
         self.batch = self.work.new_batch()
         self.complete_to = self.work.position
 
-    def run(self, target: Lsn) -> None:
+    def run(self, target: Target) -> None:
         """Reads until everything before `target` is landed and confirmed."""
-        for payload in self.source.messages(target):
+        give_up_at = self.work.clock.now() + target.patience
+        for payload in self.source.messages():
             if payload is not None:
                 self._take(payload)
             elif not self.collector.in_transaction:
                 self.complete_to = max(self.complete_to, self.source.read_lsn)
-            if self.complete_to >= target:
+                if self.complete_to >= target.flushed and self.work.clock.now() > give_up_at:
+                    break
+            if self.complete_to >= target.written:
                 break
         self._publish()
         self.work.progress("stream", self.messages, self.messages)

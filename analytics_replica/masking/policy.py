@@ -114,6 +114,7 @@ class Policy:
 
     def check(self, table: Table) -> None:
         """PolicyViolation if a treatment cannot work on this table as production has it."""
+        _require_names_apart(table, self)
         for column in table.columns:
             done = self.treatment(table.name, column.name)
             if column.name.startswith(RESERVED_PREFIX):
@@ -129,6 +130,23 @@ class Policy:
                 )
             if done.mask is not None:
                 _check_mask(table, column, done.mask)
+
+
+def _require_names_apart(table: Table, policy: Policy) -> None:
+    # DuckDB and Spark read column names without their case: one would get the other's values.
+    seen: dict[str, Column] = {}
+    for column in table.columns:
+        if policy.treatment(table.name, column.name).kind is Kind.DROP:
+            continue
+        other = seen.setdefault(column.name.casefold(), column)
+        if other is not column:
+            raise _refused(
+                table,
+                column,
+                f"its name differs from {other.name} only in case, which readers of landed files "
+                "do not see",
+                "Drop one of the two in replica.yaml, or rename it in production.",
+            )
 
 
 def _check_mask(table: Table, column: Column, mask: Mask) -> None:

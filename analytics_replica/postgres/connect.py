@@ -16,6 +16,7 @@ import psycopg2.extensions
 from analytics_replica.errors import (
     AlreadyRunning,
     ReplicaError,
+    SettingsInvalid,
     WarehouseError,
     WarehouseUnreachable,
 )
@@ -45,12 +46,7 @@ def connect(dsn: str, *, application: str = "analytics-replica", options: str = 
             options=f"{STABLE_TEXT} {options}".strip(),
         )
     except psycopg2.ProgrammingError:
-        # libpq quotes the part of the DSN that it does not understand: it may be the password.
-        raise WarehouseUnreachable(
-            what="A DSN in the environment is not one that libpq understands.",
-            why="Nothing was read or written; what was there stays as it is.",
-            next="Write it as postgresql://role:password@host:port/database.",
-        ) from None
+        raise not_a_dsn() from None
     except psycopg2.OperationalError as cause:
         raise WarehouseUnreachable(
             what=f"PostgreSQL at {describe(dsn)} cannot be reached: {first_line(cause)}.",
@@ -114,8 +110,23 @@ def describe(dsn: str) -> str:
 
 
 def parts_of(dsn: str) -> dict[str, str]:
-    """The DSN's parts as libpq reads them (host, port, user, password, dbname, …)."""
-    return {key: str(value) for key, value in psycopg2.extensions.parse_dsn(dsn).items()}
+    """The DSN's parts as libpq reads them (host, port, user, password, dbname, …).
+
+    SettingsInvalid if libpq does not understand it.
+    """
+    try:
+        return {key: str(value) for key, value in psycopg2.extensions.parse_dsn(dsn).items()}
+    except psycopg2.ProgrammingError:
+        raise not_a_dsn() from None
+
+
+def not_a_dsn() -> SettingsInvalid:
+    """The error for a DSN that libpq does not understand; its words could quote the password."""
+    return SettingsInvalid(
+        what="A DSN in the environment is not one that PostgreSQL's libpq understands.",
+        why="Nothing was read or written. It is not repeated here: it may hold a password.",
+        next="Write it as postgresql://role:password@host:port/database.",
+    )
 
 
 @contextlib.contextmanager

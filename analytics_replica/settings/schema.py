@@ -30,9 +30,11 @@ class Source(_Part):
     """Production: how we reach its log."""
 
     dsn: FromEnvironment
+    """Production's database, as a role with REPLICATION and no right on any table."""
     slot: str = Field(default="analytics_replica", pattern=r"^[a-z0-9_]{1,63}$")
     """The logical replication slot; PostgreSQL allows only these letters."""
     publication: str = Field(default="analytics_replica", min_length=1, max_length=63)
+    """The publication that names the tables and columns which may leave production."""
     copy_directory: Path
     """Where base backups are kept while the first copy runs: private, on production's side."""
     physical_copy: FromEnvironment | None = None
@@ -60,7 +62,9 @@ class Masking(_Part):
     """The keys of the tokens. The keys themselves are never written here."""
 
     keys: dict[str, KeySource] = Field(min_length=1)
+    """Key id → where the key is: 32 or more bytes, written in hex."""
     active_key: str
+    """The id of the key that makes tokens now."""
 
     @model_validator(mode="after")
     def _active_is_known(self) -> Masking:
@@ -73,6 +77,7 @@ class Mask(_Part):
     """How one column is masked."""
 
     mask: MaskName
+    """What every value becomes: token, email (token@domain), last4, year, initials, json, …"""
     domain: str | None = None
     """Columns with the same domain get equal tokens for equal values, so they join."""
     normalise: Literal["none", "trim_lower", "phone"] | None = None
@@ -100,6 +105,7 @@ class TableRules(_Part):
     """What happens to each column of one table. Every column of production must be listed."""
 
     columns: dict[str, ColumnRule] = Field(min_length=1)
+    """Column → keep, drop (it never leaves production), or a mask."""
     alias: str | None = None
     """The table's name in staging; default: its own. Needed when two schemas share a name."""
 
@@ -110,6 +116,7 @@ class Landing(_Part):
     url: str
     """An fsspec URL or a path (relative to this file)."""
     retention_days: int = Field(default=30, ge=1)
+    """How long batches are to be kept. Nothing removes them yet."""
     batch_rows: int = Field(default=200_000, ge=1)
     """A batch ends at the first commit after this many changes; bounds what a crash repeats."""
 
@@ -118,15 +125,20 @@ class Warehouse(_Part):
     """The analytics database."""
 
     dsn: FromEnvironment
+    """The analytics database, as the role that owns what we make there."""
     staging_schema: str = "staging"
+    """Where the masked current state of every table is."""
     analyst_role: str = "analyst"
+    """Reads the published views in schema analytics, and nothing else."""
     engineer_role: str = "analytics_engineer"
+    """Reads staging and both editions of gold, too."""
 
 
 class Gold(_Part):
     """The dbt project that builds gold."""
 
     project_dir: Path
+    """The directory with dbt_project.yml."""
 
 
 def _clock_time(value: object) -> object:
@@ -143,9 +155,13 @@ class Deadlines(_Part):
     """When gold must be ready, in whose clock, and when the night begins."""
 
     zone: str = "UTC"
+    """The business's time zone (IANA name): nights, deadlines and revenue days are its."""
     ready_by: ClockTime = time(4, 0)
+    """When tonight's edition must be published."""
     nightly_start: ClockTime = time(3, 10)
+    """When the nightly job begins; not in an hour that the clocks skip or repeat."""
     capture_every_minutes: int = Field(default=10, ge=1, le=720)
+    """How often production's log is landed through the day."""
     warn_before_minutes: int = Field(default=90, ge=1)
     """Silence past this margin counts as trouble: nothing known is not all well."""
     slot_retention_warn_mb: int = Field(default=2048, ge=1)

@@ -13,7 +13,7 @@ from analytics_replica.postgres.identifiers import Sql, compose, dollar_tag, joi
 
 _ROLE = """do $$ begin
     if not exists (select from pg_roles where rolname = {role_text}) then
-        create role {role} login replication;
+        create role {role};
     end if;
 end $$"""
 
@@ -94,6 +94,7 @@ def dba_statements(
     """
     return (
         compose(_ROLE, role=name(role), role_text=literal(role)),
+        compose("alter role {role} login replication", role=name(role)),
         compose(
             "grant connect on database {database} to {role}",
             database=name(database),

@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from analytics_replica.domain.batches import Manifest, SlotState, SourceIdentity
@@ -28,6 +29,7 @@ select json_build_object(
     'server_version', current_setting('server_version_num')::int,
     'database', current_database(),
     'inserted', pg_current_wal_insert_lsn(),
+    'writer_delay_ms', (select setting::bigint from pg_settings where name = 'wal_writer_delay'),
     'segment_bytes', (select setting::bigint from pg_settings where name = 'wal_segment_size'),
     'slot', (
         select json_build_object(
@@ -46,6 +48,10 @@ select json_build_object(
 """
 
 
+_WRITER_ROUNDS: Final = 4
+"""An asynchronous commit is flushed after at most three wal_writer_delays (manual, "Asynchronous
+Commit"); one more for a busy machine."""
+
 _PAGE: Final = 8192
 _SHORT_HEADER: Final = 24
 _LONG_HEADER: Final = 40
@@ -57,13 +63,15 @@ class SourceState:
     """What the catalog read said. `slot` and `publication` are None if they do not exist.
 
     `present` is the end of the log as it is written in memory: everything that was committed
-    before the read ends before it, also what `synchronous_commit = off` has not flushed yet.
+    before the read ends before it, also what `synchronous_commit = off` has not flushed yet; that
+    is flushed within `flushed_within`.
     """
 
     wal_level: str
     server_version: int
     database: str
     present: Lsn
+    flushed_within: timedelta
     slot: Mapping[str, Any] | None
     publication: Mapping[str, Any] | None
     tables: Mapping[TableName, tuple[str, ...]]
@@ -101,6 +109,7 @@ def state_from_row(row: str | Mapping[str, Any]) -> SourceState:
         server_version=body["server_version"],
         database=body["database"],
         present=end_of_record(Lsn.parse(body["inserted"]), body["segment_bytes"]),
+        flushed_within=_WRITER_ROUNDS * timedelta(milliseconds=body["writer_delay_ms"]),
         slot=body["slot"],
         publication=body["publication"],
         tables=tables,

@@ -17,6 +17,8 @@ READERS_OF_THE_ENVIRONMENT = (
     "analytics_replica/settings/",
     "analytics_replica/cli/main.py",
     "analytics_replica/definitions.py",
+    # Sets variables for the time of one call: dbt and dagster.yaml take values no other way.
+    "analytics_replica/orchestration/environment.py",
 )
 """Where a process begins, and what it calls at once. Below, values are passed.
 

@@ -55,7 +55,7 @@ create table "Sales Dept"."Order ""Lines"", 2" (
     "Order" int,
     "line no." smallint,
     qty int,
-    "Qty" int,
+    "Quantity" int,
     primary key ("line no.", "Order")
 );
 create table crm.{LONGEST} ({LONGEST} int primary key, plain text);

@@ -128,6 +128,14 @@ def test_a_mask_that_does_not_fit_the_type_is_refused() -> None:
         TableSeal.of(table_of(number), policy_of(n=year), KEYS)
 
 
+def test_columns_that_differ_only_in_case_are_refused_unless_one_is_dropped() -> None:
+    table = table_of(ID, Column("qty", 23, -1, "integer"), Column("Qty", 23, -1, "integer"))
+    keep = Treatment(Kind.KEEP)
+    with pytest.raises(PolicyViolation, match="only in case"):
+        TableSeal.of(table, policy_of(id=keep, qty=keep, Qty=keep), KEYS)
+    TableSeal.of(table, policy_of(id=keep, qty=keep, Qty=Treatment(Kind.DROP)), KEYS)
+
+
 def test_an_unlisted_column_is_sealed_and_a_dropped_one_is_absent() -> None:
     policy = policy_of(id=Treatment(Kind.KEEP), note=Treatment(Kind.DROP))
     new = Column("new", 25, -1, "text")
