@@ -45,7 +45,7 @@ def main() -> None:
 
 def _lineage(page: Page, url: str) -> None:
     # Of one report only: the whole graph has 50 assets, too many to read in a picture.
-    page.set_viewport_size({"width": 1700, "height": 1150})
+    page.set_viewport_size({"width": 1700, "height": 1280})
     page.goto(
         f"{url}/assets/gold/rpt_daily_revenue?view=lineage&lineageScope=upstream&lineageDepth=6",
         wait_until="domcontentloaded",

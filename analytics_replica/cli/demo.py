@@ -5,6 +5,9 @@ Here: the commands and what they print. Not here: the servers, the shop, the tou
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,11 +69,12 @@ def run_command(
             scale=scale,
             postgres_bin=postgres_bin,
         ).run()
-    _show(summary)
-    if summary.searched.hits:
+    _show(summary, _root(invocation))
+    searched = summary.searched.verdict()
+    if not searched.passed:
         raise DemoError(
-            what="Personal values were found outside production.",
-            why="That must never happen, whatever the policy says.",
+            what=f"The search of everything outside production did not pass: {searched.summary()}.",
+            why="Personal values must never be there, and not knowing is not passing.",
             next="Look at the places above, and report it with the version and the seed.",
         )
 
@@ -202,7 +206,7 @@ def _show_servers(servers: DemoServers) -> None:
     note(f"In one shell:  set -a; . {servers.folder.path / 'demo.env'}")
 
 
-def _show(summary: Summary) -> None:
+def _show(summary: Summary, folder: Path) -> None:
     rows, found = summary.rows, summary.searched
     leaks = sum(hit.count for hit in found.hits)
     say(f"\nDone in {summary.seconds:.0f} s.", "bold")
@@ -219,7 +223,9 @@ def _show(summary: Summary) -> None:
     )
     for hit in found.hits:
         say(f"  {hit.where}: {hit.count:,} of {hit.kind}", "bold red")
+    mine = shlex.quote(os.path.relpath(sys.argv[0]))
     say("\nTry next:")
-    say("  analytics-replica ui              the same graph in Dagster, in the browser")
-    say("  analytics-replica demo traffic    let the shop go on; then: analytics-replica run")
-    say("  analytics-replica status          how tonight stands, and how fresh everything is")
+    say(f"  {mine} ui              the same graph in Dagster, in the browser")
+    say(f"  {mine} demo traffic    let the shop go on; then: {mine} run")
+    say(f"  {mine} status          how tonight stands, and how fresh everything is")
+    say(f"The servers go on; `{mine} demo down` stops them. Everything is in {folder}.", "dim")
