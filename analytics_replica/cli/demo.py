@@ -80,10 +80,23 @@ def run_command(
 
 
 @app.command("up", epilog=epilog("analytics-replica demo up", DemoError))
-def up_command(context: typer.Context, postgres_bin: PostgresBin = None) -> None:
-    """Start the demo's servers (made if missing) and write .demo/demo.env; nothing else runs."""
+def up_command(
+    context: typer.Context,
+    postgres_bin: PostgresBin = None,
+    tcp: Annotated[
+        bool, typer.Option("--tcp", help="Listen on free ports of 127.0.0.1, too, from now on.")
+    ] = False,
+) -> None:
+    """Start the demo's servers (made if missing) and write .demo/demo.env; nothing else runs.
+
+    They are reached by unix sockets that only you can open. Tools that need TCP get it by --tcp;
+    every account of this machine can then connect, without a password.
+    """
     servers = _servers(Invocation.of(context), postgres_bin)
+    ports = servers.listen() if tcp else {}
     started = servers.up()
+    for name, port in ports.items():
+        say(f"{name} listens on 127.0.0.1:{port}.")
     servers.write_environment_file()
     say(f"Started {', '.join(started)}." if started else "All servers were running already.")
     _show_servers(servers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from analytics_replica.errors import DemoError
 MARKER_FILE: Final = ".analytics-replica-demo"
 """Says that a folder is a demo's, and names the directory of the programs it was made with."""
 
+PORTS_FILE: Final = "ports.json"
 _KEY_FILE: Final = "masking_key_k1"
 _LOCK_FILE: Final = ".lock"
 _ON_PRODUCTIONS_SIDE: Final = frozenset({"production", "production-side"})
@@ -79,6 +81,13 @@ class DemoFolder:
         with (self.path / _LOCK_FILE).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def ports(self) -> dict[str, int]:
+        """The TCP port of each server, by name; empty if they listen on sockets only."""
+        file = self.path / PORTS_FILE
+        if not file.is_file():
+            return {}
+        return {name: int(port) for name, port in json.loads(file.read_bytes()).items()}
 
     def masking_key(self) -> str:
         """The demo's masking key in hex: made at random when first asked for, then kept."""

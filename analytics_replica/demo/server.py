@@ -7,8 +7,10 @@ what production holds (demo.shop).
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import socket
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -17,7 +19,7 @@ from typing import Final
 from urllib.parse import quote
 
 from analytics_replica.demo.databases import prepare_database
-from analytics_replica.demo.folder import DemoFolder
+from analytics_replica.demo.folder import PORTS_FILE, DemoFolder
 from analytics_replica.errors import DemoError
 from analytics_replica.postgres.binaries import find_binaries, major_version
 from analytics_replica.postgres.local_server import PORT, LocalServer
@@ -81,6 +83,22 @@ class DemoServers:
             self.folder.masking_key()
         return started
 
+    def listen(self) -> dict[str, int]:
+        """Lets every server listen on a free port of 127.0.0.1 too, now and at later starts.
+
+        For tools that cannot use a unix socket. Any account of this machine can connect then. The
+        servers are started again for it; the DSNs change, so the environment must be read anew.
+        """
+        known = self.folder.ports()
+        if not known:
+            self.down()
+            known = {name: _free_port() for name in self._servers}
+            self.folder.claim(self._programs())
+            self.folder.write_private(PORTS_FILE, json.dumps(known))
+            self.__dict__.pop("_servers", None)
+        self.up()
+        return known
+
     def down(self) -> None:
         """Stops the servers; their data stay. Nothing happens if none runs."""
         if not self.folder.is_ours:
@@ -116,7 +134,7 @@ class DemoServers:
             "REPLICA_SOURCE_DSN": self.production_server.dsn("shop", "analytics_replica"),
             "REPLICA_WAREHOUSE_DSN": self._servers["warehouse"].dsn("warehouse", "loader"),
             "REPLICA_DAGSTER_PG_URL": "postgresql+psycopg2://dagster@/dagster"
-            f"?host={dagster_socket}&port={PORT}",
+            f"?host={dagster_socket}&port={self._servers['dagster'].port}",
             "REPLICA_MASKING_KEY_K1": self.folder.masking_key(),
             "DAGSTER_HOME": str(self._dagster_home),
             "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -163,9 +181,14 @@ class DemoServers:
 
     @cached_property
     def _servers(self) -> dict[str, LocalServer]:
-        programs = self._programs()
+        programs, ports = self._programs(), self.folder.ports()
         return {
-            name: LocalServer(programs, self.folder.path / name / "postgresql")
+            name: LocalServer(
+                programs,
+                self.folder.path / name / "postgresql",
+                port=ports.get(name, PORT),
+                tcp=name in ports,
+            )
             for name in ("production", "warehouse", "dagster")
         }
 
@@ -203,6 +226,12 @@ class DemoServers:
         self._dagster_home.mkdir(exist_ok=True)
         text = resources.files(__package__).joinpath("dagster.yaml").read_text(encoding="utf-8")
         (self._dagster_home / "dagster.yaml").write_text(text, encoding="utf-8")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _forget_a_stranger(server: LocalServer) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from analytics_replica.errors import DemoError
 
 PORT: Final = 5432
-"""Only names the socket file: these servers do not listen on TCP unless asked to."""
+"""Names the socket file: servers do not listen on TCP unless asked to."""
 
 SOCKET_PATH_LIMIT: Final = 90
 """A unix socket's path holds 107 bytes on Linux; the file's own name takes 14 of them."""
@@ -64,11 +64,13 @@ class LocalServer:
 
     As root, both are reached by an unprivileged account: where a parent directory is closed to it,
     the data live under the system's temporary directory and `data_dir` is a link to it, and the
-    programs run from a copy there.
+    programs run from a copy there. With `tcp` it also listens on `port` of 127.0.0.1.
     """
 
     bin_dir: Path
     data_dir: Path
+    port: int = PORT
+    tcp: bool = False
 
     def initialise(self) -> None:
         """Makes an empty cluster with superuser `postgres`; does nothing if there is one."""
@@ -115,9 +117,9 @@ class LocalServer:
         socket_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.own(socket_dir)
         settings = {
-            "listen_addresses": "",
+            "listen_addresses": "127.0.0.1" if self.tcp else "",
             "unix_socket_directories": str(socket_dir),
-            "port": str(PORT),
+            "port": str(self.port),
             **(options or {}),
         }
         flags = " ".join(f"-c {key}={_shell_quoted(value)}" for key, value in settings.items())
@@ -161,7 +163,7 @@ class LocalServer:
         where = quote(str(self.socket_dir), safe="")
         return (
             f"postgresql://{quote(user, safe='')}@/{quote(database, safe='')}"
-            f"?host={where}&port={PORT}"
+            f"?host={where}&port={self.port}"
         )
 
     def run(

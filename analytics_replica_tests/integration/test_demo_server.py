@@ -92,6 +92,21 @@ def test_only_unix_sockets_in_private_directories_are_open(demo: DemoServers) ->
     assert demo.production_server.socket_dir.stat().st_mode & 0o077 == 0
 
 
+def test_tools_that_need_tcp_get_a_free_loopback_port_that_stays(demo: DemoServers) -> None:
+    ports = demo.listen()
+    environment = demo.environment()
+    for name, database in (("production", "shop"), ("warehouse", "warehouse")):
+        dsn = f"postgresql://postgres@127.0.0.1:{ports[name]}/{database}"
+        assert ask(dsn, "show listen_addresses") == "127.0.0.1"
+    assert ask(environment["REPLICA_WAREHOUSE_DSN"], "select current_user::text") == "loader"
+    dagster = environment["REPLICA_DAGSTER_PG_URL"].replace("+psycopg2", "")
+    assert ask(dagster, "select current_user::text") == "dagster"
+    assert DemoServers(demo.root).listen() == ports
+    demo.down()
+    DemoServers(demo.root).up()
+    assert len(set(ports.values())) == 3
+
+
 def test_productions_side_is_told_from_the_rest(demo: DemoServers) -> None:
     outside = {path.name for path in demo.folder.outside_production()}
     assert {"warehouse", "dagster", "dagster_home"} <= outside
