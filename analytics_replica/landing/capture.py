@@ -17,14 +17,14 @@ from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
-from analytics_replica.errors import CopyFailed, PositionMismatch
+from analytics_replica.errors import CopyFailed, DemoError, PositionMismatch
 from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.initial_copy import copy_tables
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest
 from analytics_replica.landing.stream import CaptureWork, Target, drain
 from analytics_replica.masking.policy import Policy
-from analytics_replica.postgres.binaries import find_binaries
+from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.source.replication import SourceConnection
 from analytics_replica.source.slot import (
@@ -113,6 +113,7 @@ def _prepared(
         keys=masking_keys(settings),
         origin=origin,
         reached=reached,
+        server_major=state.server_version // 10_000,
         last=last_manifest(store),
     )
     written = max(system.flushed, state.present)
@@ -122,7 +123,7 @@ def _prepared(
 def _first_copy(work: CaptureWork, dsn: str) -> None:
     identity, slot = work.origin.source, work.origin.slot
     work.progress("base backup", 0, None)
-    with _physical_copy(work.settings, dsn) as copy:
+    with _physical_copy(work, dsn) as copy:
         if copy.system_identifier != identity.system_identifier:
             raise CopyFailed(
                 what="The physical copy is not a copy of production (its system identifier "
@@ -156,12 +157,16 @@ def _first_copy(work: CaptureWork, dsn: str) -> None:
 
 
 @contextlib.contextmanager
-def _physical_copy(settings: Settings, dsn: str) -> Iterator[PhysicalCopy]:
-    source = settings.replica.source
+def _physical_copy(work: CaptureWork, dsn: str) -> Iterator[PhysicalCopy]:
+    settings, source = work.settings, work.settings.replica.source
     if source.physical_copy is not None:
         yield inspect(settings.secrets.get(source.physical_copy))
         return
-    binaries = find_binaries(settings.path(source.postgres_bin) if source.postgres_bin else None)
+    named = settings.path(source.postgres_bin) if source.postgres_bin else None
+    try:
+        binaries = binaries_of(work.server_major, named)
+    except DemoError as cause:
+        raise CopyFailed(what=cause.what, why=cause.why, next=cause.next) from None
     directory = settings.path(source.copy_directory)
     with base_backup(dsn, directory, binaries, source.copy_checkpoint) as copy:
         yield copy

@@ -46,6 +46,7 @@ class CaptureWork:
     keys: MaskingKeys
     origin: Origin
     reached: Callable[[str], None]
+    server_major: int
     last: tuple[Manifest, str] | None
     landed: list[Manifest] = field(default_factory=list)
 

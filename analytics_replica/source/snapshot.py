@@ -84,8 +84,13 @@ def base_backup(
         _take(server, source_dsn, checkpoint)
         _recover(server)
         yield inspect(_as_superuser(server, source_dsn))
-    except DemoError as cause:
-        raise _failed(f"the base backup could not be recovered: {cause.what}", cause.why) from None
+    except DemoError:
+        # The server's log is not repeated: production's own log is part of a base backup.
+        raise _failed(
+            "the base backup could not be recovered",
+            "Check that the disk is not full and that source.postgres_bin has the programs of "
+            "production's major version; or name a standby in source.physical_copy.",
+        ) from None
     finally:
         remove_left_over(server)
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from analytics_replica.cli.doctor.answers import Figures, fine, judged, missing, unknown
+from analytics_replica.cli.doctor.answers import Figures, fine, judged, unknown
 from analytics_replica.domain.verdicts import Verdict
-from analytics_replica.errors import CopyFailed, LandingFull
+from analytics_replica.errors import LandingFull
 from analytics_replica.landing.contiguity import check_contiguity
 from analytics_replica.landing.layout import Store, disk_errors
-from analytics_replica.postgres.binaries import find_binaries, major_version
+from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings
 from analytics_replica.source.preflight import SERVER_VERSION
 from analytics_replica.source.snapshot import inspect
@@ -36,22 +36,11 @@ def first_copy(settings: Settings, preflight: Verdict) -> Verdict:
     if source.physical_copy is not None:
         reference = source.physical_copy
         return judged(PROGRAMS, lambda: _given_copy(settings.secrets.get(reference)))
-    named = settings.path(source.postgres_bin) if source.postgres_bin else None
-    found = judged(PROGRAMS, lambda: _programs(settings, named))
-    if not found.passed:
-        return found
     if SERVER_VERSION not in preflight.figures:
         return unknown(PROGRAMS, "production's version is not known")
-    theirs, ours = int(preflight.figures[SERVER_VERSION]) // 10000, found.figures["major"]
-    if theirs != ours:
-        return missing(
-            PROGRAMS,
-            CopyFailed,
-            [f"production is PostgreSQL {theirs}, the programs found here are of {ours}"],
-            f"Install PostgreSQL {theirs}'s server programs and name their directory in "
-            "replica.yaml (source.postgres_bin; `pg_config --bindir` prints it).",
-        )
-    return found
+    major = int(preflight.figures[SERVER_VERSION]) // 10_000
+    named = settings.path(source.postgres_bin) if source.postgres_bin else None
+    return judged(PROGRAMS, lambda: _programs(settings, major, named))
 
 
 def landing(settings: Settings) -> Iterator[Verdict]:
@@ -71,8 +60,8 @@ def _given_copy(dsn: str) -> Figures:
     return {"position": str(inspect(dsn).position)}
 
 
-def _programs(settings: Settings, named: Path | None) -> Figures:
-    major = major_version(find_binaries(named))
+def _programs(settings: Settings, major: int, named: Path | None) -> Figures:
+    binaries_of(major, named)
     directory = settings.path(settings.replica.source.copy_directory)
     with disk_errors("looking for room for a base backup"):
         return {"major": major, "free_gb": _free(directory) // 2**30}
