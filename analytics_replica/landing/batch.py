@@ -7,7 +7,6 @@ initial_copy.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,6 +22,7 @@ from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.layout import Store, data_path
 from analytics_replica.landing.manifest import publish_manifest
 from analytics_replica.landing.parquet import TableWriter
+from analytics_replica.landing.points import Reached, unheard
 from analytics_replica.masking.seal import TableSeal
 
 
@@ -47,6 +47,7 @@ class BatchInProgress:
     sequence: int
     previous: str
     origin: Origin
+    reached: Reached = unheard
     _open: dict[TableName, TableWriter] = field(default_factory=dict)
     _complete: list[TableWriter] = field(default_factory=list)
 
@@ -70,15 +71,10 @@ class BatchInProgress:
         transactions: int,
         last_commit_at: datetime | None,
         now: datetime,
-        reached: Callable[[str], None] = lambda _: None,
     ) -> tuple[Manifest, str]:
-        """Makes the batch exist; returns its manifest and the digest the next one must name.
-
-        `reached` hears the name of each point between two effects (crash tests stop there).
-        """
-        reached("before files")
+        """Makes the batch exist; returns its manifest and the digest the next one must name."""
         files = self._publish_files()  # 1. complete files that no manifest names
-        reached("before manifest")
+        self.reached("manifest")
         manifest = Manifest(
             sequence=self.sequence,
             kind=kind,
@@ -94,7 +90,7 @@ class BatchInProgress:
             previous=self.previous,
         )
         digest = publish_manifest(self.store, manifest)  # 2. now the batch exists
-        reached("before confirm")
+        self.reached("confirm")
         return manifest, digest
 
     def discard(self) -> None:
@@ -108,6 +104,7 @@ class BatchInProgress:
         for writer in (*self._complete, *self._open.values()):
             part = parts[writer.table] = parts.get(writer.table, 0) + 1
             file = writer.finish(data_path(writer.table, self.sequence, part))
-            self.store.publish(writer.target, file.path)
+            self.reached("file written")
+            self.store.publish(writer.target, file.path, reached=self.reached)
             files.append(file)
         return tuple(files)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from analytics_replica.domain.batches import BatchKind, Manifest, SlotState
@@ -22,6 +22,7 @@ from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.initial_copy import copy_tables
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest
+from analytics_replica.landing.points import Reached, unheard
 from analytics_replica.landing.stream import CaptureWork, Target, drain
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
@@ -53,7 +54,7 @@ def capture(
     *,
     progress: Progress = SILENT,
     first_copy: bool = False,
-    reached: Callable[[str], None] = lambda _: None,
+    reached: Reached = unheard,
 ) -> CaptureReport:
     """Lands everything that production committed before now, then stops.
 
@@ -91,7 +92,7 @@ def _prepared(
     progress: Progress,
     store: Store,
     source: SourceConnection,
-    reached: Callable[[str], None],
+    reached: Reached,
 ) -> tuple[CaptureWork, Target]:
     """The work to do and how far the present reaches; errors if production is not ready."""
     names = settings.replica.source
@@ -113,7 +114,7 @@ def _prepared(
         keys=masking_keys(settings),
         origin=origin,
         reached=reached,
-        server_major=state.server_version // 10_000,
+        server_version=state.server_version,
         last=last_manifest(store),
     )
     written = max(system.flushed, state.present)
@@ -149,7 +150,6 @@ def _first_copy(work: CaptureWork, dsn: str) -> None:
                     transactions=0,
                     last_commit_at=None,
                     now=work.clock.now(),
-                    reached=work.reached,
                 )
             )
         finally:
@@ -164,7 +164,7 @@ def _physical_copy(work: CaptureWork, dsn: str) -> Iterator[PhysicalCopy]:
         return
     named = settings.path(source.postgres_bin) if source.postgres_bin else None
     try:
-        binaries = binaries_of(work.server_major, named)
+        binaries = binaries_of(work.server_version // 10_000, named)
     except DemoError as cause:
         raise CopyFailed(what=cause.what, why=cause.why, next=cause.next) from None
     directory = settings.path(source.copy_directory)

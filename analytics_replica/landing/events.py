@@ -6,8 +6,9 @@ anything else sees them. Not here: decoding (source.columnar), masks (masking), 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +20,16 @@ from analytics_replica.domain.tables import Identity, Table
 from analytics_replica.landing.parquet import file_schema, has_exact, has_unchanged
 from analytics_replica.masking.seal import TableSeal
 from analytics_replica.source.columnar import Image, Rows, decode_rows
+from analytics_replica.source.pending import Pending
 from analytics_replica.source.pgoutput import DELETE, INSERT
-from analytics_replica.source.transactions import Pending
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int8]
+
+_OPS: Final = pa.array([op.value for op in Op], pa.string())
+_INSERTED, _UPDATED, _DELETED, _MOVED, _TRUNCATED = np.arange(len(Op), dtype=np.int8)
+"""Positions in `_OPS`, in the order of Op."""
 
 
 def sealed_events(
@@ -35,9 +41,8 @@ def sealed_events(
     Order: (LSN, ordinal). Every message gives one event, a changed key two. The texts that were
     decoded do not outlive the call.
     """
-    rows = decode_rows(pending.payloads, len(table.columns))
-    lsns = np.array(pending.lsns, np.int64)
-    ordinals = np.array(pending.ordinals, np.int64)
+    rows = decode_rows(pending.messages, len(table.columns))
+    lsns, ordinals = pending.marks, pending.ordinals
     old, new = rows.old, _filled(rows, table)
     moved = _moved(rows, new, table)
     gone = (rows.kinds == DELETE) | moved
@@ -53,11 +58,13 @@ def sealed_events(
         seal,
         texts,
         unchanged=[_padded(len(old_rows), flags, len(truncates)) for flags in new.unchanged],
-        ops=[
-            *(Op.DELETE.value for _ in old_rows),
-            *_new_ops(rows, new, is_moved, keyless=not table.key),
-            *(Op.TRUNCATE.value for _ in truncates),
-        ],
+        ops=np.concatenate(
+            (
+                np.full(len(old_rows), _DELETED),
+                _new_ops(rows, new, is_moved, keyless=not table.key),
+                np.full(len(truncates), _TRUNCATED),
+            )
+        ),
         lsns=np.concatenate((lsns[old_rows], lsns[new.rows], truncates[:, 0])),
         ordinals=np.concatenate(
             (ordinals[old_rows], ordinals[new.rows] + is_moved, truncates[:, 1])
@@ -75,7 +82,7 @@ def copied_rows(
         seal,
         texts,
         unchanged=[np.zeros(count, np.bool_) for _ in texts],
-        ops=[Op.INSERT.value] * count,
+        ops=np.full(count, _INSERTED),
         lsns=np.full(count, lsn, np.int64),
         ordinals=np.arange(first_ordinal, first_ordinal + count, dtype=np.int64),
         commit_times={},
@@ -126,12 +133,11 @@ def _old_texts(old: Image, kept: Flags, table: Table, c: int) -> pa.Array:
     return old.texts[c].filter(pa.array(kept))
 
 
-def _new_ops(rows: Rows, new: Image, moved: Flags, *, keyless: bool) -> Iterator[str]:
+def _new_ops(rows: Rows, new: Image, moved: Flags, *, keyless: bool) -> Codes:
     inserted = rows.kinds[new.rows] == INSERT
     if keyless:
         inserted = np.ones_like(inserted)
-    codes = np.where(inserted, Op.INSERT.value, np.where(moved, Op.MOVE.value, Op.UPDATE.value))
-    yield from codes.tolist()
+    return np.where(inserted, _INSERTED, np.where(moved, _MOVED, _UPDATED))
 
 
 def _joined(old: pa.Array, new: pa.Array, truncates: int) -> pa.Array:
@@ -149,13 +155,13 @@ def _batch(
     texts: Sequence[pa.Array],
     *,
     unchanged: Sequence[Flags],
-    ops: list[str],
+    ops: Codes,
     lsns: Ints,
     ordinals: Ints,
     commit_times: Mapping[int, datetime],
 ) -> pa.RecordBatch:
     columns: list[pa.Array] = [
-        pa.array(ops, pa.string()),
+        _OPS.take(pa.array(ops)),
         pa.array(lsns),
         pa.array(ordinals),
         _times(lsns, commit_times),

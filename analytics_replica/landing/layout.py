@@ -31,6 +31,7 @@ from analytics_replica.errors import (
     LandingError,
     LandingFull,
 )
+from analytics_replica.landing.points import Reached, unheard
 
 MANIFESTS: Final = "manifests"
 DATA: Final = "data"
@@ -106,7 +107,9 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         return folder / uuid.uuid4().hex
 
-    def publish(self, written: Path, path: str, *, exclusive: bool = False) -> None:
+    def publish(
+        self, written: Path, path: str, *, exclusive: bool = False, reached: Reached = unheard
+    ) -> None:
         """Moves a complete local file to its place; afterwards it survives a crash.
 
         With `exclusive`, LandingError if the path is already there: two writers can never both
@@ -120,6 +123,7 @@ class Store:
             target = base / path
             target.parent.mkdir(parents=True, exist_ok=True)
             _fsync(written)
+            reached("fsync")
             if exclusive:
                 try:
                     os.link(written, target)
@@ -129,6 +133,7 @@ class Store:
             else:
                 written.replace(target)
             _fsync(target.parent)
+            reached("rename")
 
     def _upload(self, written: Path, path: str, mode: str) -> None:
         try:

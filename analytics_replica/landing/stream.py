@@ -6,7 +6,7 @@ what precedes the stream (capture.py), one batch's files (batch.py), decoding (s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,23 +15,28 @@ from analytics_replica.domain.batches import BatchKind, Manifest
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import Progress
+from analytics_replica.landing.ahead import read_ahead
 from analytics_replica.landing.batch import BatchInProgress, Origin
 from analytics_replica.landing.events import sealed_events
 from analytics_replica.landing.layout import Store
+from analytics_replica.landing.points import Reached
 from analytics_replica.landing.shapes import Shapes
+from analytics_replica.landing.spill import Spill
 from analytics_replica.masking.policy import Policy
 from analytics_replica.settings.load import Settings
 from analytics_replica.settings.secrets import MaskingKeys
-from analytics_replica.source.replication import SourceConnection
-from analytics_replica.source.transactions import Collector, Pending
+from analytics_replica.source.pending import Pending
+from analytics_replica.source.replication import Quiet, Read, SourceConnection
+from analytics_replica.source.streamed import Committed, Step, StreamAborted, StreamCommitted
+from analytics_replica.source.transactions import Collector
 
 CHUNK_ROWS: Final = 50_000
 CHUNK_BYTES: Final = 32 * 2**20
 """Rows of a relation are decoded together when this much is collected: it bounds memory, also
-inside one transaction of any size."""
+inside one transaction of any size. Open transactions may hold as many bytes together."""
 
-LOOK_EVERY: Final = 4096
-"""Messages between two looks at how much is collected: looking costs more than collecting."""
+BUNCH: Final = 8192
+"""Messages that are looked at together: enough that the cost per bunch does not count."""
 
 
 @dataclass
@@ -45,8 +50,8 @@ class CaptureWork:
     policy: Policy
     keys: MaskingKeys
     origin: Origin
-    reached: Callable[[str], None]
-    server_major: int
+    reached: Reached
+    server_version: int
     last: tuple[Manifest, str] | None
     landed: list[Manifest] = field(default_factory=list)
 
@@ -55,10 +60,15 @@ class CaptureWork:
         """Where the stream goes on."""
         return self.last[0].position if self.last else Lsn(0)
 
+    @property
+    def batch_rows(self) -> int:
+        """After how many changes a batch ends."""
+        return self.settings.replica.landing.batch_rows
+
     def new_batch(self) -> BatchInProgress:
         """The batch after the last one."""
         sequence, digest = (self.last[0].sequence + 1, self.last[1]) if self.last else (1, "")
-        return BatchInProgress(self.store, sequence, digest, self.origin)
+        return BatchInProgress(self.store, sequence, digest, self.origin, self.reached)
 
     def has_landed(self, manifest: Manifest, digest: str) -> None:
         """Remembers the newest batch."""
@@ -85,65 +95,110 @@ def drain(work: CaptureWork, source: SourceConnection, target: Target) -> None:
     Terminates under constant writes, because `target` stands still. After an error the batches
     that have a manifest stay; the rest is read again by the next capture.
     """
-    source.start(work.origin.source.slot, work.origin.source.publication, work.position)
-    stream = _Stream(work, source, Shapes.landed(work.store, work.policy, work.keys))
+    names = work.origin.source
+    source.start(names.slot, names.publication, work.position, work.server_version)
+    stream = _Stream(work, target, Shapes.landed(work.store, work.policy, work.keys))
+    confirmed = work.position
+
+    def confirm_what_is_landed() -> None:
+        nonlocal confirmed
+        if work.position > confirmed:
+            source.confirm(work.position)  # 3. only now may production forget it
+            confirmed = work.position
+
     try:
-        stream.run(target)
+        reads = source.read(min(BUNCH, work.batch_rows))
+        read_ahead(reads, stream.consume, confirm_what_is_landed)
     finally:
         stream.batch.discard()
+        stream.spill.drop_all()
 
 
 @dataclass
 class _Stream:
     work: CaptureWork
-    source: SourceConnection
+    target: Target
     shapes: Shapes
     collector: Collector = field(default_factory=Collector)
-    transactions: int = 0
     written_rows: int = 0
     messages: int = 0
     last_commit_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self.batch = self.work.new_batch()
+        self.spill = Spill(self.work.store, self.work.reached)
         self.complete_to = self.work.position
+        self.give_up_at = self.work.clock.now() + self.target.patience
 
-    def run(self, target: Target) -> None:
-        """Reads until everything before `target` is landed and confirmed."""
-        give_up_at = self.work.clock.now() + target.patience
-        for payload in self.source.messages():
-            if payload is not None:
-                self._take(payload)
-            elif not self.collector.in_transaction:
-                self.complete_to = max(self.complete_to, self.source.read_lsn)
-                if self.complete_to >= target.flushed and self.work.clock.now() > give_up_at:
-                    break
-            if self.complete_to >= target.written:
-                break
-        self._publish()
-        self.work.progress("stream", self.messages, self.messages)
+    def consume(self, reads: Iterator[Read]) -> None:
+        """Takes what was read until everything before the target is landed."""
+        for read in reads:
+            if self._reached_target(read):
+                self._publish()
+                self.work.progress("stream", self.messages, self.messages)
+                return
 
-    def _take(self, payload: bytes) -> None:
-        commit = self.collector.take(payload)
-        self.messages += 1
-        if self.messages % LOOK_EVERY == 0:
-            self._write(self.collector.full(CHUNK_ROWS, CHUNK_BYTES))
-            self.work.progress("stream", self.messages, None)
-        if commit is None:
-            return
-        self.transactions += 1
-        self.last_commit_at = self.collector.commit_times[commit.commit_lsn.value]
-        self.complete_to = commit.end_lsn
-        if self.written_rows + self.collector.rows >= self.work.settings.replica.landing.batch_rows:
-            self._publish()
+    def _reached_target(self, read: Read) -> bool:
+        if isinstance(read, Quiet):
+            if not self.collector.in_transaction:
+                self.complete_to = max(self.complete_to, read.complete_to)
+                out_of_patience = self.work.clock.now() > self.give_up_at
+                if self.complete_to >= self.target.flushed and out_of_patience:
+                    return True
+            return self.complete_to >= self.target.written
+        self.messages += len(read)
+        for step in self.collector.take(read):
+            if self._took(step) and self.complete_to >= self.target.written:
+                return True
+        self._bound_memory()
+        self.work.progress("stream", self.messages, None)
+        return False
+
+    def _took(self, step: Step) -> bool:
+        """True if a transaction is complete now."""
+        match step:
+            case StreamCommitted(transaction, commit):
+                self.work.reached("stream commit")
+                if self.spill.holds(commit.xid):
+                    self._write(self.collector.everything())  # what committed before comes before
+                for name, seal, events in self.spill.joined(commit, transaction.aborted):
+                    self.batch.writer(name, seal).write(events)
+                    self.written_rows += events.num_rows
+                return False
+            case StreamAborted(xid):
+                self.spill.drop(xid)
+                return False
+            case Committed(end_lsn, committed_at):
+                self.complete_to, self.last_commit_at = end_lsn, committed_at
+                if self.written_rows + self.collector.rows >= self.work.batch_rows:
+                    self._publish()
+                return True
+
+    def _bound_memory(self) -> None:
+        self._write(self.collector.full(CHUNK_ROWS, CHUNK_BYTES))
+        if self.collector.bytes > 2 * CHUNK_BYTES:
+            self._write(self.collector.everything())
+        if sum(transaction.bytes for transaction in self.collector.open.values()) > CHUNK_BYTES:
+            self._spill()
 
     def _write(self, relations: Iterable[Pending]) -> None:
         for pending in relations:
+            self.work.reached("decode")
             table, seal = self.shapes.of(pending.table)
             events = sealed_events(pending, table, seal, self.collector.commit_times)
             pending.clear()
+            self.work.reached("seal")
             self.batch.writer(table.name, seal).write(events)
             self.written_rows += events.num_rows
+
+    def _spill(self) -> None:
+        for xid, transaction in self.collector.open.items():
+            for pending in transaction.everything():
+                self.work.reached("decode")
+                table, seal = self.shapes.of(pending.table)
+                events = sealed_events(pending, table, seal, {})
+                pending.clear()
+                self.spill.write(xid, table.name, seal, events)
 
     def _publish(self) -> None:
         """Ends the batch at the last complete transaction. The order is the promise."""
@@ -154,14 +209,12 @@ class _Stream:
             BatchKind.STREAM,
             self.work.position,
             self.complete_to,
-            transactions=self.transactions,
+            transactions=self.collector.transactions,
             last_commit_at=self.last_commit_at,
             now=self.work.clock.now(),
-            reached=self.work.reached,
         )
         self.work.has_landed(manifest, digest)
-        self.source.confirm(manifest.to_lsn)  # 3. only now may production forget it
         self.batch = self.work.new_batch()
-        self.transactions = self.written_rows = 0
+        self.written_rows = self.collector.transactions = 0
         self.last_commit_at = None
         self.collector.commit_times.clear()

@@ -12,7 +12,6 @@ import select
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final, Self
 
 import psycopg2
@@ -36,8 +35,6 @@ from analytics_replica.postgres.connect import (
 )
 from analytics_replica.source.slot import READ_STATE, SourceState, state_from_row
 
-PROTOCOL: Final = "1"
-
 NO_AUTOMATIC_CONFIRM: Final = "-c wal_sender_timeout=0 -c tcp_keepalives_idle=60"
 """psycopg2 answers a server's 'are you there' by confirming what it believes is flushed; we alone
 decide what is confirmed, so the server never asks, and TCP notices a dead peer instead."""
@@ -47,9 +44,35 @@ NEVER_S: Final = 10_000_000
 a capture that failed then would find the slot ahead of landing. The server tells how far it has
 come without being asked, as long as we have not confirmed it."""
 
-NAP: Final = timedelta(milliseconds=3)
-"""Messages arrive in bunches: a short sleep after 'nothing there' halves the reader's CPU
-compared with one wake-up per message (facts measured 2026: 4.9 s against 1.5 s)."""
+NAP_S: Final = 0.0001
+"""Messages arrive in bunches: a short sleep before reading on saves a wake-up for each message. A
+longer one would let the socket fill, and the walsender wait (3 ms: a fifth of the speed)."""
+
+SILENCE_S: Final = 0.002
+"""Without a message for so long, what was read is handed over though it is little."""
+
+LOOK_S: Final = 0.01
+"""How often a caller of a silent stream may look whether it wants to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The server has nothing at the moment; if no transaction is open, all before is complete."""
+
+    complete_to: Lsn
+
+
+Read = list[bytes] | Quiet
+
+
+def protocol_for(server_version: int) -> dict[str, str]:
+    """The newest protocol of this server, and open transactions streamed.
+
+    Text, not binary: it reads no faster (2026-11-21: 1.81 s against 1.82 s for 750,000 changes) and
+    is exact for every type that production may have.
+    """
+    version = 2 if server_version < 150000 else 3 if server_version < 160000 else 4
+    return {"proto_version": str(version), "streaming": "on"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +91,7 @@ class SourceConnection:
         self._dsn = dsn
         self._connection = _open(dsn)
         self._cursor = self._connection.cursor()
-        self.read_lsn = Lsn(0)
+        self._complete_to = Lsn(0)
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +113,7 @@ class SourceConnection:
             self._cursor.execute(READ_STATE, {"slot": slot, "publication": publication})
             return state_from_row(self._cursor.fetchone()[0])
 
-    def start(self, slot: str, publication: str, start: Lsn) -> None:
+    def start(self, slot: str, publication: str, start: Lsn, server_version: int) -> None:
         """Starts the stream: every transaction whose commit record starts at `start` or later.
 
         SlotBusy if another process has the slot.
@@ -102,28 +125,44 @@ class SourceConnection:
                 start_lsn=start.value,
                 status_interval=NEVER_S,
                 options={
-                    "proto_version": PROTOCOL,
+                    **protocol_for(server_version),
                     "publication_names": _quoted_list(publication),
                 },
             )
-        self.read_lsn = start
+        self._complete_to = start
 
-    def messages(self) -> Iterator[bytes | None]:
-        """Every message, in order, for as long as the caller goes on.
+    def read(self, at_most: int) -> Iterator[Read]:
+        """What the server sends, in order, for as long as the caller goes on.
 
-        Yields None when the server has nothing at the moment. `read_lsn` is how far the stream is
-        known to be complete at a None, if no transaction is open then.
+        Bunches of up to `at_most` messages; Quiet when there is nothing at the moment.
         """
         with _explained(self._dsn):
             while True:
-                message = self._cursor.read_message()
-                if message is not None:
-                    yield message.payload
+                bunch = self._bunch(at_most)
+                if bunch:
+                    yield bunch
                     continue
-                self.read_lsn = max(self.read_lsn, Lsn(self._cursor.wal_end))
-                yield None
-                select.select([self._cursor], [], [], 0)
-                time.sleep(NAP.total_seconds())
+                self._complete_to = max(self._complete_to, Lsn(self._cursor.wal_end))
+                yield Quiet(self._complete_to)
+                self._wait(LOOK_S)
+
+    def _bunch(self, at_most: int) -> list[bytes]:
+        bunch: list[bytes] = []
+        read = self._cursor.read_message
+        while len(bunch) < at_most:
+            message = read()
+            if message is not None:
+                bunch.append(message.payload)
+            elif not bunch or not self._wait(SILENCE_S):
+                break
+        return bunch
+
+    def _wait(self, seconds: float) -> bool:
+        """Waits until something can be read; False if nothing came."""
+        readable, _, _ = select.select([self._cursor], [], [], seconds)
+        if readable:
+            time.sleep(NAP_S)
+        return bool(readable)
 
     def confirm(self, position: Lsn) -> None:
         """Tells the slot that everything before `position` is landed and may be forgotten."""
