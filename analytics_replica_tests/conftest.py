@@ -6,10 +6,15 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica_tests.support.pipeline import Pipeline, open_directory
 from analytics_replica_tests.support.servers import Database, fresh_database, running_server
+
+# Machines are shared, and the first call of a compiled loop compiles it: no example is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

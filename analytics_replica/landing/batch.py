@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
 
 from analytics_replica.domain.batches import (
     BatchKind,
@@ -24,6 +27,9 @@ from analytics_replica.landing.manifest import publish_manifest
 from analytics_replica.landing.parquet import TableWriter
 from analytics_replica.landing.points import Reached, unheard
 from analytics_replica.masking.seal import TableSeal
+
+HELD_BYTES: Final = 48 * 2**20
+"""What all tables together may hold in memory on the way to their files."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,19 @@ class BatchInProgress:
     _open: dict[TableName, TableWriter] = field(default_factory=dict)
     _complete: list[TableWriter] = field(default_factory=list)
 
-    def writer(self, table: TableName, seal: TableSeal) -> TableWriter:
-        """The writer for this table in this shape."""
+    def write(self, table: TableName, seal: TableSeal, events: pa.RecordBatch) -> None:
+        """Adds events of this table in this shape; what is held in memory stays bounded."""
+        self._writer(table, seal).write(events)
+        if sum(writer.held_bytes for writer in self._open.values()) > HELD_BYTES:
+            for writer in self._open.values():
+                writer.flush()
+
+    def _writer(self, table: TableName, seal: TableSeal) -> TableWriter:
         current = self._open.get(table)
         if current is not None and current.seal.columns == seal.columns:
             return current
         if current is not None:
+            current.flush()
             self._complete.append(current)
         writer = TableWriter(table, seal, self.store.unfinished())
         self._open[table] = writer

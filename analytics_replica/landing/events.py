@@ -182,6 +182,9 @@ def _batch(
 
 def _times(lsns: Ints, commit_times: Mapping[int, datetime]) -> pa.Array:
     kind = pa.timestamp("us", "UTC")
-    distinct, back = np.unique(lsns, return_inverse=True)
-    times = pa.array([commit_times.get(int(lsn)) for lsn in distinct], kind)
-    return times.take(pa.array(back))
+    if not commit_times:
+        return pa.nulls(len(lsns), kind)
+    # Runs of one transaction, found without sorting.
+    first = np.flatnonzero(np.diff(lsns, prepend=-1))
+    times = pa.array([commit_times.get(int(lsn)) for lsn in lsns[first]], kind)
+    return times.take(pa.array(np.repeat(np.arange(len(first)), np.diff(first, append=len(lsns)))))

@@ -111,11 +111,10 @@ class _Landing:
 
     def finish(self) -> int:
         """Lands what is left; returns the rows of the table. An empty table lands a file, too."""
-        writer = self.batch.writer(self.table.name, self.seal)
         self._flush()
         if not self._rows:
             empty = [pa.nulls(0, pa.string()) for _ in self.table.columns]
-            writer.write(copied_rows(empty, self.seal, self.lsn, 0))
+            self.batch.write(self.table.name, self.seal, copied_rows(empty, self.seal, self.lsn, 0))
         return self._rows
 
     def _flush(self) -> None:
@@ -124,7 +123,7 @@ class _Landing:
             return
         texts = parse_csv(b"".join(lines), len(self.table.columns), self.table.name)
         events = copied_rows(texts, self.seal, self.lsn, self._rows)
-        self.batch.writer(self.table.name, self.seal).write(events)
+        self.batch.write(self.table.name, self.seal, events)
         self._rows += events.num_rows
 
 

@@ -30,12 +30,12 @@ from analytics_replica.source.replication import Quiet, Read, SourceConnection
 from analytics_replica.source.streamed import Committed, Step, StreamAborted, StreamCommitted
 from analytics_replica.source.transactions import Collector
 
-CHUNK_ROWS: Final = 50_000
+CHUNK_ROWS: Final = 8192
 CHUNK_BYTES: Final = 32 * 2**20
 """Rows of a relation are decoded together when this much is collected: it bounds memory, also
 inside one transaction of any size. Open transactions may hold as many bytes together."""
 
-BUNCH: Final = 8192
+BUNCH: Final = 16_384
 """Messages that are looked at together: enough that the cost per bunch does not count."""
 
 
@@ -162,7 +162,7 @@ class _Stream:
                 if self.spill.holds(commit.xid):
                     self._write(self.collector.everything())  # what committed before comes before
                 for name, seal, events in self.spill.joined(commit, transaction.aborted):
-                    self.batch.writer(name, seal).write(events)
+                    self.batch.write(name, seal, events)
                     self.written_rows += events.num_rows
                 return False
             case StreamAborted(xid):
@@ -176,7 +176,7 @@ class _Stream:
 
     def _bound_memory(self) -> None:
         self._write(self.collector.full(CHUNK_ROWS, CHUNK_BYTES))
-        if self.collector.bytes > 2 * CHUNK_BYTES:
+        if self.collector.size > 2 * CHUNK_BYTES:
             self._write(self.collector.everything())
         if sum(transaction.bytes for transaction in self.collector.open.values()) > CHUNK_BYTES:
             self._spill()
@@ -188,7 +188,7 @@ class _Stream:
             events = sealed_events(pending, table, seal, self.collector.commit_times)
             pending.clear()
             self.work.reached("seal")
-            self.batch.writer(table.name, seal).write(events)
+            self.batch.write(table.name, seal, events)
             self.written_rows += events.num_rows
 
     def _spill(self) -> None:

@@ -93,12 +93,12 @@ def _states(key: bytes) -> tuple[Words, Words]:
 
 
 @numba.njit(inline="always")
-def _rotated(word, count):  # type: ignore[no-untyped-def]
+def _rotated(word: np.uint32, count: int) -> np.uint32:
     return np.uint32((word >> np.uint32(count)) | (word << np.uint32(32 - count)))
 
 
 @numba.njit(nogil=True, cache=True)
-def _compress(state, schedule):  # type: ignore[no-untyped-def]
+def _compress(state: Words, schedule: Words) -> None:
     """SHA-256's compression of one block in every lane; the schedule's first 16 rows are given."""
     for i in range(16, 64):
         for lane in range(LANES):
@@ -133,61 +133,80 @@ def _compress(state, schedule):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _padded_byte(data, start, length, blocks, at):  # type: ignore[no-untyped-def]
-    """Byte `at` of a message as SHA-256 pads it; the inner padded key counts as its first block."""
-    if at < length:
-        return np.uint32(data[start + at])
-    if at == length:
-        return np.uint32(0x80)
-    behind = blocks * 64 - at
-    if behind <= 8:
-        return np.uint32(((length + 64) * 8 >> (8 * (behind - 1))) & 0xFF)
-    return np.uint32(0)
+def _padded_word(data: Bytes, start: int, length: int, blocks: int, at: int) -> np.uint32:
+    """Four bytes from `at` of a message as SHA-256 pads it, after the padded key's block."""
+    if at + 4 <= length:
+        first = start + at
+        return np.uint32(
+            np.uint32(data[first]) << np.uint32(24)
+            | np.uint32(data[first + 1]) << np.uint32(16)
+            | np.uint32(data[first + 2]) << np.uint32(8)
+            | np.uint32(data[first + 3])
+        )
+    if at > length:
+        is_last = blocks * 64 - at == 4
+        return np.uint32((length + 64) * 8) if is_last else np.uint32(0)
+    word = np.uint32(0x80) << np.uint32(8 * (3 - (length - at)))
+    for byte in range(length - at):
+        word |= np.uint32(data[start + at + byte]) << np.uint32(8 * (3 - byte))
+    return np.uint32(word)
 
 
 @numba.njit(nogil=True, cache=True)
-def _hmac_hex(data, starts, lengths, inner, outer, words, out):  # type: ignore[no-untyped-def]
-    """Writes `words` * 8 hex digits of every message to `out`, one after the other."""
-    state = np.empty((8, LANES), np.uint32)
+def _hash_lanes(
+    data: Bytes, starts: Offsets, lengths: Offsets, state: Words, schedule: Words
+) -> None:
+    """Goes on hashing from `state` over one message in each lane; leaves the states there."""
+    lanes = len(starts)
     done = np.empty((8, LANES), np.uint32)
-    schedule = np.zeros((64, LANES), np.uint32)
-    blocks = np.empty(LANES, np.int64)
-    for first in range(0, len(starts), LANES):
-        lanes = min(LANES, len(starts) - first)
-        most = 0
+    blocks = (lengths + 8) // 64 + 1
+    for block in range(blocks.max()):
         for n in range(lanes):
-            blocks[n] = (lengths[first + n] + 8) // 64 + 1
-            most = max(most, blocks[n])
-        for i in range(8):
-            state[i, :] = inner[i]
-        for block in range(most):
-            for n in range(lanes):
-                start, length = starts[first + n], lengths[first + n]
-                for word in range(16):
-                    value = np.uint32(0)
-                    for byte in range(4):
-                        at = block * 64 + word * 4 + byte
-                        value = np.uint32(
-                            (value << np.uint32(8))
-                            | _padded_byte(data, start, length, blocks[n], at)
-                        )
-                    schedule[word, n] = value
-            _compress(state, schedule)
-            for n in range(lanes):
-                if blocks[n] == block + 1:
-                    done[:, n] = state[:, n]
-        for i in range(8):
-            schedule[i, :] = done[i, :]
-            state[i, :] = outer[i]
-        schedule[8, :] = np.uint32(0x80000000)
-        for i in range(9, 15):
-            schedule[i, :] = np.uint32(0)
-        schedule[15, :] = np.uint32((64 + 32) * 8)
+            for word in range(16):
+                at = block * 64 + word * 4
+                schedule[word, n] = _padded_word(data, starts[n], lengths[n], blocks[n], at)
         _compress(state, schedule)
         for n in range(lanes):
-            at = (first + n) * words * 8
+            if blocks[n] == block + 1:
+                done[:, n] = state[:, n]
+    state[:, :lanes] = done[:, :lanes]
+
+
+@numba.njit(nogil=True, cache=True)
+def _hash_digests(state: Words, outer: Words, schedule: Words) -> None:
+    """Hashes every lane's digest behind the outer padded key."""
+    schedule[:8] = state
+    schedule[8] = np.uint32(0x80000000)
+    schedule[9:15] = np.uint32(0)
+    schedule[15] = np.uint32((64 + 32) * 8)
+    for i in range(8):
+        state[i] = outer[i]
+    _compress(state, schedule)
+
+
+@numba.njit(nogil=True, cache=True)
+def _hmac_hex(
+    data: Bytes,
+    starts: Offsets,
+    lengths: Offsets,
+    inner: Words,
+    outer: Words,
+    words: int,
+    out: Bytes,
+) -> None:
+    """Writes `words` * 8 hex digits of every message to `out`, one after the other."""
+    state = np.empty((8, LANES), np.uint32)
+    schedule = np.zeros((64, LANES), np.uint32)
+    for first in range(0, len(starts), LANES):
+        last = min(first + LANES, len(starts))
+        for i in range(8):
+            state[i] = inner[i]
+        _hash_lanes(data, starts[first:last], lengths[first:last], state, schedule)
+        _hash_digests(state, outer, schedule)
+        at = first * words * 8
+        for n in range(last - first):
             for word in range(words):
-                for digit in range(8):
-                    nibble = (state[word, n] >> np.uint32(28 - 4 * digit)) & np.uint32(15)
+                for shift in range(28, -1, -4):
+                    nibble = (state[word, n] >> np.uint32(shift)) & np.uint32(15)
                     out[at] = nibble + (48 if nibble < 10 else 87)
                     at += 1

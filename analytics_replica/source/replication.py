@@ -51,6 +51,10 @@ longer one would let the socket fill, and the walsender wait (3 ms: a fifth of t
 SILENCE_S: Final = 0.002
 """Without a message for so long, what was read is handed over though it is little."""
 
+BUNCH_BYTES: Final = 8 * 2**20
+LOOK_EVERY: Final = 64
+"""A bunch of large messages ends early; their size is summed up once in so many."""
+
 LOOK_S: Final = 0.01
 """How often a caller of a silent stream may look whether it wants to go on."""
 
@@ -149,11 +153,18 @@ class SourceConnection:
     def _bunch(self, at_most: int) -> list[bytes]:
         bunch: list[bytes] = []
         read = self._cursor.read_message
-        while len(bunch) < at_most:
-            message = read()
-            if message is not None:
+        size = looked = 0
+        while len(bunch) < at_most and size < BUNCH_BYTES:
+            for _ in range(min(LOOK_EVERY, at_most - len(bunch))):
+                message = read()
+                if message is None:
+                    break
                 bunch.append(message.payload)
-            elif not bunch or not self._wait(SILENCE_S):
+            else:
+                size += sum(map(len, bunch[looked:]))
+                looked = len(bunch)
+                continue
+            if not bunch or not self._wait(SILENCE_S):
                 break
         return bunch
 

@@ -65,7 +65,7 @@ class Collector:
         return sum(p.rows for p in (*self._pending.values(), *self._reshaped))
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """What these rows take in memory."""
         return sum(p.bytes for p in (*self._pending.values(), *self._reshaped))
 
@@ -117,19 +117,23 @@ class Collector:
             self._relation(payload)
         elif kind == pgoutput.TRUNCATE:
             self._truncate(payload)
-        elif kind == pgoutput.STREAM_START:
-            self._distribute(bunch)
-            xid = pgoutput.transaction_id(payload)
-            self._block = self.open.setdefault(xid, OpenTransaction(xid))
-        elif kind == pgoutput.STREAM_STOP:
-            self._distribute(bunch)
-            self._block = None
-        elif kind == pgoutput.STREAM_COMMIT:
-            yield from self._stream_commit(pgoutput.parse_stream_commit(payload), bunch)
-        elif kind == pgoutput.STREAM_ABORT:
-            yield from self._stream_abort(pgoutput.parse_stream_abort(payload))
         elif kind not in pgoutput.IGNORED_KINDS:
-            raise pgoutput.unknown(kind)
+            yield from self._stream_control(payload, bunch)
+
+    def _stream_control(self, payload: bytes, bunch: Bunch) -> Iterator[Step]:
+        self._distribute(bunch)
+        match payload[0]:
+            case pgoutput.STREAM_START:
+                xid = pgoutput.transaction_id(payload)
+                self._block = self.open.setdefault(xid, OpenTransaction(xid))
+            case pgoutput.STREAM_STOP:
+                self._block = None
+            case pgoutput.STREAM_COMMIT:
+                yield from self._stream_commit(pgoutput.parse_stream_commit(payload))
+            case pgoutput.STREAM_ABORT:
+                yield from self._stream_abort(pgoutput.parse_stream_abort(payload))
+            case kind:
+                raise pgoutput.unknown(kind)
 
     def _run(self, begin: int, end: int) -> None:
         """Remembers that the messages from `begin` to before `end` are rows of what is current."""
@@ -164,6 +168,9 @@ class Collector:
         else:
             marks = np.repeat(runs[:, 2], counts)
             oids = bunch.numbers(starts + pgoutput.PLAIN)
+        if (oids == oids[0]).all():
+            self._of(int(oids[0])).add(bunch.data, starts, sizes, marks, ordinals)
+            return
         for oid in np.unique(oids):
             own = oids == oid
             self._of(int(oid)).add(bunch.data, starts[own], sizes[own], marks[own], ordinals[own])
@@ -197,8 +204,7 @@ class Collector:
         if outdated is not None and outdated.table != table:
             self._reshaped.append(self._pending.pop(oid))
 
-    def _stream_commit(self, commit: pgoutput.StreamCommit, bunch: Bunch) -> Iterator[Step]:
-        self._distribute(bunch)
+    def _stream_commit(self, commit: pgoutput.StreamCommit) -> Iterator[Step]:
         transaction = self.open.pop(commit.xid, OpenTransaction(commit.xid))
         yield StreamCommitted(transaction, commit)
         lsn = commit.commit_lsn.value

@@ -10,6 +10,10 @@ from typing import Final
 
 import numba
 import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
 
 INSERT: Final = ord("I")
 UPDATE: Final = ord("U")
@@ -27,7 +31,9 @@ UNCHANGED: Final = -2
 
 
 @numba.njit(nogil=True, cache=True)
-def find_tuples(data, starts, sizes, header, columns, old_at, new_at):  # type: ignore[no-untyped-def]
+def find_tuples(
+    data: Bytes, starts: Ints, sizes: Ints, header: int, columns: int, old_at: Ints, new_at: Ints
+) -> bool:
     """Writes where each message's old and new tuple begin, -1 if it has none.
 
     `header` is where the first tuple's tag stands. False if a message has another shape than an
@@ -40,7 +46,7 @@ def find_tuples(data, starts, sizes, header, columns, old_at, new_at):  # type: 
         if at >= end:
             return False
         tag = data[at]
-        if (tag == _KEY or tag == _OLD) and kind != INSERT:
+        if tag in (_KEY, _OLD) and kind != INSERT:
             old_at[row] = at + 1
             at = _skip(data, at + 1, end, columns)
             if kind == DELETE:
@@ -50,7 +56,7 @@ def find_tuples(data, starts, sizes, header, columns, old_at, new_at):  # type: 
             if at < 0 or at >= end:
                 return False
             tag = data[at]
-        if tag != _NEW or (kind != INSERT and kind != UPDATE):
+        if tag != _NEW or kind not in (INSERT, UPDATE):
             return False
         new_at[row] = at + 1
         if _skip(data, at + 1, end, columns) != end:
@@ -59,7 +65,7 @@ def find_tuples(data, starts, sizes, header, columns, old_at, new_at):  # type: 
 
 
 @numba.njit(nogil=True, cache=True)
-def _skip(data, at, end, columns):  # type: ignore[no-untyped-def]
+def _skip(data: Bytes, at: int, end: int, columns: int) -> int:
     """Where the tuple at `at` ends; -1 if it is not one of so many columns within `end`."""
     if at + 2 > end or (np.int64(data[at]) << 8 | data[at + 1]) != columns:
         return -1
@@ -73,13 +79,13 @@ def _skip(data, at, end, columns):  # type: ignore[no-untyped-def]
             if at + 4 > end:
                 return -1
             at += 4 + _length(data, at)
-        elif kind != _NULL and kind != _UNCHANGED:
+        elif kind not in (_NULL, _UNCHANGED):
             return -1
     return at if at <= end else -1
 
 
 @numba.njit(inline="always")
-def _length(data, at):  # type: ignore[no-untyped-def]
+def _length(data: Bytes, at: int) -> np.int64:
     return (
         np.int64(data[at]) << 24
         | np.int64(data[at + 1]) << 16
@@ -89,7 +95,7 @@ def _length(data, at):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def measure(data, tuples, columns, begins, lengths):  # type: ignore[no-untyped-def]
+def measure(data: Bytes, tuples: Ints, columns: int, begins: Ints, lengths: Ints) -> None:
     """Writes where each value of these tuples begins and how long it is, by column and row.
 
     The tuples were accepted by `find_tuples`, so nothing is checked again.
@@ -111,11 +117,11 @@ def measure(data, tuples, columns, begins, lengths):  # type: ignore[no-untyped-
 
 
 @numba.njit(nogil=True, cache=True)
-def copy_out(data, begins, lengths, out):  # type: ignore[no-untyped-def]
+def copy_out(data: Bytes, begins: Ints, lengths: Ints, out: Bytes) -> None:
     """Writes the values of one column one behind the other."""
     to = 0
     for row in range(len(begins)):
-        begin = begins[row]
-        for byte in range(lengths[row]):
-            out[to] = data[begin + byte]
-            to += 1
+        begin, length = begins[row], lengths[row]
+        for byte in range(length):
+            out[to + byte] = data[begin + byte]
+        to += max(length, 0)

@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import pytest
 
+from analytics_replica.landing import stream
 from analytics_replica.landing.contiguity import check_contiguity
-from analytics_replica_tests.support.pipeline import Pipeline
+from analytics_replica.landing.points import POINTS
+from analytics_replica_tests.support.pipeline import Pipeline, streams_large_transactions
 from analytics_replica_tests.support.servers import Database
-
-POINTS = ("before files", "before manifest", "before confirm")
 
 
 def _die_at(pipeline: Pipeline, point: str, times: int) -> None:
@@ -41,7 +41,10 @@ def killed_at(pipeline: Pipeline, point: str, times: int = 1) -> None:
     assert process.exitcode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("point", POINTS)
+OF_EVERY_BATCH = ("decode", "seal", "file written", "fsync", "rename", "manifest", "confirm")
+
+
+@pytest.mark.parametrize("point", OF_EVERY_BATCH)
 def test_a_kill_during_the_stream_loses_nothing_and_lands_nothing_twice(
     production: Database, pipeline: Callable[..., Pipeline], point: str
 ) -> None:
@@ -59,7 +62,36 @@ def test_a_kill_during_the_stream_loses_nothing_and_lands_nothing_twice(
     assert not list((made.root / "landing" / "unfinished").iterdir())
 
 
-@pytest.mark.parametrize("point", POINTS[:2])
+def test_every_point_is_tried() -> None:
+    assert set(POINTS) == {*OF_EVERY_BATCH, *OF_LARGE_TRANSACTIONS}
+
+
+OF_LARGE_TRANSACTIONS = ("spill", "stream commit")
+
+
+@pytest.mark.parametrize("point", OF_LARGE_TRANSACTIONS)
+def test_a_kill_within_a_large_transaction_loses_nothing_and_leaves_no_spill(
+    production: Database,
+    pipeline: Callable[..., Pipeline],
+    point: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(stream, "BUNCH", 500)
+    production.execute("create table t (id int primary key)")
+    streams_large_transactions(production)
+    made = pipeline({"public.t": {"id": "keep"}})
+    made.prepare()
+    made.capture()
+    production.execute("insert into t select generate_series(1, 5000)")
+    killed_at(made, point)
+    assert list((made.root / "landing" / "unfinished").iterdir())
+    made.capture()
+    assert made.landed("public.t", "id") == [(number,) for number in range(1, 5001)]
+    assert not list((made.root / "landing" / "unfinished").iterdir())
+
+
+@pytest.mark.parametrize("point", ["file written", "fsync", "rename", "manifest"])
 def test_a_kill_during_the_first_copy_leaves_no_copy_of_production(
     production: Database, pipeline: Callable[..., Pipeline], point: str
 ) -> None:

@@ -129,3 +129,10 @@ def open_directory() -> Path:
     root = Path(tempfile.mkdtemp(prefix="ar-test-"))
     root.chmod(0o711)
     return root
+
+
+def streams_large_transactions(production: Database) -> None:
+    """Makes production send transactions above 64 kB before they are committed."""
+    production.execute(
+        f"alter database \"{production.name}\" set logical_decoding_work_mem = '64kB'"
+    )
