@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analytics_replica.domain.tables import Table
-from analytics_replica.source import walk
-from analytics_replica.source.columnar import Bytes, Flags, Ints, Messages
+from analytics_replica.source.columnar import Bytes, Flags, Ints, Messages, joined_slices
 
 
 @dataclass
@@ -69,9 +68,7 @@ class Pending:
         """Collects these messages of `data`, which is kept alive only if it is mostly theirs."""
         size = int(sizes.sum())
         if 2 * size < len(data):
-            own = np.empty(size, np.uint8)
-            walk.copy_out(data, starts, sizes, own)
-            data, starts = own, np.cumsum(sizes) - sizes
+            data, starts = joined_slices(data, starts, sizes), np.cumsum(sizes) - sizes
         self._pieces.append(Messages(data, starts, sizes, self.header))
         self._marks.append(marks)
         self._ordinals.append(ordinals)

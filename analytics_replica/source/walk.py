@@ -65,27 +65,27 @@ def find_tuples(
 
 
 @numba.njit(nogil=True, cache=True)
-def _skip(data: Bytes, at: int, end: int, columns: int) -> int:
+def _skip(data: Bytes, at: np.int64, end: np.int64, columns: int) -> np.int64:
     """Where the tuple at `at` ends; -1 if it is not one of so many columns within `end`."""
     if at + 2 > end or (np.int64(data[at]) << 8 | data[at + 1]) != columns:
-        return -1
+        return np.int64(-1)
     at += 2
     for _ in range(columns):
         if at >= end:
-            return -1
+            return np.int64(-1)
         kind = data[at]
         at += 1
         if kind == _TEXT:
             if at + 4 > end:
-                return -1
+                return np.int64(-1)
             at += 4 + _length(data, at)
         elif kind not in (_NULL, _UNCHANGED):
-            return -1
-    return at if at <= end else -1
+            return np.int64(-1)
+    return at if at <= end else np.int64(-1)
 
 
 @numba.njit(inline="always")
-def _length(data: Bytes, at: int) -> np.int64:
+def _length(data: Bytes, at: np.int64) -> np.int64:
     return (
         np.int64(data[at]) << 24
         | np.int64(data[at + 1]) << 16

@@ -99,7 +99,7 @@ def test_a_publication_with_other_tables_than_the_policy_is_told(people: Pipelin
 
 def test_a_slot_that_is_being_read_is_told(people: Pipeline) -> None:
     with SourceConnection(people.production.dsn(OUR_ROLE)) as other:
-        other.start(people.slot, "analytics_replica", Lsn(0))
+        other.start(people.slot, "analytics_replica", Lsn(0), 180000)
         assert outcomes(preflight(people.settings))[SLOT] is FAIL
 
 

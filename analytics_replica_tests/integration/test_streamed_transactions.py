@@ -38,7 +38,8 @@ def large(
 
 
 def _rows(first: int, last: int, part: str, table: str = "t") -> str:
-    return f"insert into {table} select i, '{part}', '{PLANTED}' from generate_series({first}, {last}) i"
+    numbers = f"generate_series({first}, {last}) i"
+    return f"insert into {table} select i, '{part}', '{PLANTED}' from {numbers}"
 
 
 def _streamed(pipeline: Pipeline) -> int:
