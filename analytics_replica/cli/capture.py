@@ -1,14 +1,17 @@
-"""`capture`: land what production committed, once.
+"""`capture`: land what production committed, once or on and on.
 
-Here: the command and what it prints. Not here: the capture itself (landing.capture).
+Here: the command and what it prints. Not here: the capture itself (landing.capture), the service
+(follow.py).
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 import typer
 
+from analytics_replica.cli.follow import follow_until_stopped
 from analytics_replica.cli.invocation import Invocation
 from analytics_replica.cli.progress import shown_progress
 from analytics_replica.cli.terminal import say, say_json, show_table
@@ -44,16 +47,42 @@ def capture_command(
     first_copy: Annotated[
         bool, typer.Option("--first-copy", help="Copy all tables anew, from a new base backup.")
     ] = False,
+    following: Annotated[
+        bool, typer.Option("--follow", help="Go on as a service, until SIGTERM or Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        int, typer.Option(min=1, help="--follow: seconds after which changes are landed.")
+    ] = 60,
+    tell_dagster: Annotated[
+        bool,
+        typer.Option(
+            "--tell-dagster", help="--follow: tell Dagster of each batch (needs DAGSTER_HOME)."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Land everything that production committed before now, masked, then stop.
 
     The first capture copies all tables from a base backup; later ones go on where the last one
-    ended. Repeating it is harmless.
+    ended. Repeating it is harmless. While a follower runs, it is asked to land the present.
     """
+    if following:
+        if first_copy:
+            raise typer.BadParameter("--first-copy and --follow do not go together: copy first")
+        follow_until_stopped(
+            Invocation.of(context),
+            timedelta(seconds=every),
+            as_json=as_json,
+            tell_dagster=tell_dagster,
+        )
+        return
     settings = Invocation.of(context).settings()
     with shown_progress(quiet=as_json) as progress:
         report = capture(settings, SystemClock(), progress=progress, first_copy=first_copy)
+    _show(report, as_json=as_json)
+
+
+def _show(report: CaptureReport, *, as_json: bool) -> None:
     if as_json:
         say_json(_as_json(report))
         return

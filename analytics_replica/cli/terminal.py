@@ -46,6 +46,12 @@ def say_json(body: Any) -> None:
     OUT.print(json.dumps(body, indent=2, ensure_ascii=False, default=str), soft_wrap=True)
 
 
+def say_json_line(body: Any) -> None:
+    """One of many results, as one line of JSON, at once."""
+    OUT.print(json.dumps(body, ensure_ascii=False, default=str), soft_wrap=True)
+    OUT.file.flush()
+
+
 def show_error(error: ReplicaError) -> None:
     """What happened, what it means, what to do, and the exit code to look up."""
     lines = (("what", error.what, "bold red"), ("why", error.why, ""), ("next", error.next, "bold"))

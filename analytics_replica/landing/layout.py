@@ -36,6 +36,10 @@ from analytics_replica.landing.points import Reached, unheard
 MANIFESTS: Final = "manifests"
 DATA: Final = "data"
 LOCK: Final = "capture.lock"
+FOLLOWER: Final = "follow.lock"
+"""Held for as long as a follower runs; `LOCK` is held by whoever writes."""
+WANTED: Final = "land-now"
+"""Is there while somebody waits for a follower to land the present."""
 UNFINISHED: Final = "unfinished"
 """Files that are being written; whatever is left here after a crash is thrown away."""
 
@@ -154,23 +158,57 @@ class Store:
         The system frees it when we die. On an object store the slot's single reader and the
         manifests' exclusive creation keep a second writer out.
         """
-        base = self.local
-        if base is None:
-            yield
-            return
-        with disk_errors("preparing landing"):
-            base.mkdir(parents=True, exist_ok=True)
-            lock = (base / LOCK).open("w")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with self._held(LOCK) as held:
+            if not held:
                 raise AlreadyRunning(
                     what="Another capture writes to this landing.",
                     why="Two writers must not mix batches, so this one stopped at once.",
                     next="Wait for it to end, then capture again.",
-                ) from None
+                )
             yield
+
+    @contextlib.contextmanager
+    def followed(self) -> Iterator[None]:
+        """Says to `is_followed` that a follower lands what commits, until the block ends."""
+        with self._held(FOLLOWER):
+            yield
+
+    def is_followed(self) -> bool:
+        """True if a follower on this machine lands what commits."""
+        with self._held(FOLLOWER) as held:
+            return not held
+
+    def ask_to_land(self) -> None:
+        """Asks the follower to land the present now, silence included."""
+        if self.local is not None:
+            (self.local / WANTED).touch()
+
+    def was_asked_to_land(self) -> bool:
+        """True once for each time that somebody asked."""
+        if self.local is None:
+            return False
+        try:
+            (self.local / WANTED).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _held(self, name: str) -> Iterator[bool]:
+        base = self.local
+        if base is None:
+            yield True
+            return
+        with disk_errors("preparing landing"):
+            base.mkdir(parents=True, exist_ok=True)
+            lock = (base / name).open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
     def sweep(self) -> None:
         """Removes what crashed writers left unfinished. Only for the one writer to call."""

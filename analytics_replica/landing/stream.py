@@ -1,15 +1,15 @@
-"""The stream: from messages of the log to batches, up to one position.
+"""The stream: from messages of the log to batches.
 
-Here: the loop, when a batch ends, and the order of effects: files, manifest, confirm. Not here:
-what precedes the stream (capture.py), one batch's files (batch.py), decoding (source).
+Here: the loop, and the order of effects: files, manifest, confirm. Not here: how far to go and when
+a batch ends (courses.py), what precedes the stream (capture.py), one batch's files (batch.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
 from analytics_replica.domain.batches import BatchKind, Manifest
 from analytics_replica.domain.clock import Clock
@@ -39,9 +39,16 @@ BUNCH: Final = 16_384
 """Messages that are looked at together: enough that the cost per bunch does not count."""
 
 
+def _nobody(manifest: Manifest) -> None:
+    del manifest
+
+
 @dataclass
 class CaptureWork:
-    """What stays the same during one capture, and how far landing has come."""
+    """What stays the same during one capture, and how far landing has come.
+
+    `heard` is told of each batch when it exists; it must not raise.
+    """
 
     settings: Settings
     clock: Clock
@@ -53,6 +60,7 @@ class CaptureWork:
     reached: Reached
     server_version: int
     last: tuple[Manifest, str] | None
+    heard: Callable[[Manifest], None] = _nobody
     landed: list[Manifest] = field(default_factory=list)
 
     @property
@@ -74,30 +82,36 @@ class CaptureWork:
         """Remembers the newest batch."""
         self.last = (manifest, digest)
         self.landed.append(manifest)
+        self.heard(manifest)
 
 
-@dataclass(frozen=True)
-class Target:
-    """How far to read: everything `flushed`, and what was only `written` as soon as it is flushed.
+class Course(Protocol):
+    """When a batch ends, and when the stream does. Both are asked between transactions."""
 
-    With synchronous_commit off a commit is flushed within three wal_writer_delays, `patience`;
-    what is not flushed by then belongs to a transaction that is still open.
-    """
+    @property
+    def look_s(self) -> float:
+        """How long a silent stream may go on without being asked."""
+        ...
 
-    flushed: Lsn
-    written: Lsn
-    patience: timedelta
+    def is_over(self, complete_to: Lsn, now: datetime, *, quiet: bool) -> bool:
+        """True if nothing more is wanted; `quiet` says that the server has nothing just now."""
+        ...
+
+    def is_due(self, since: datetime, now: datetime, *, changes: bool) -> bool:
+        """True if a batch that was begun `since` then should end, though it could grow."""
+        ...
 
 
-def drain(work: CaptureWork, source: SourceConnection, target: Target) -> None:
-    """Lands every transaction committed before `target`, in as many batches as it takes.
+def stream(work: CaptureWork, source: SourceConnection, course: Course) -> None:
+    """Lands what commits, in as many batches as it takes, until the course is over.
 
-    Terminates under constant writes, because `target` stands still. After an error the batches
-    that have a manifest stay; the rest is read again by the next capture.
+    After an error the batches that have a manifest stay; the rest is read again by the next
+    capture.
     """
     names = work.origin.source
     source.start(names.slot, names.publication, work.position, work.server_version)
-    stream = _Stream(work, target, Shapes.landed(work.store, work.policy, work.keys))
+    shapes = Shapes.landed(work.store, work.policy, work.keys)
+    landing = _Stream(work, course, shapes)
     confirmed = work.position
 
     def confirm_what_is_landed() -> None:
@@ -107,17 +121,17 @@ def drain(work: CaptureWork, source: SourceConnection, target: Target) -> None:
             confirmed = work.position
 
     try:
-        reads = source.read(min(BUNCH, work.batch_rows))
-        read_ahead(reads, stream.consume, confirm_what_is_landed)
+        reads = source.read(min(BUNCH, work.batch_rows), course.look_s)
+        read_ahead(reads, landing.consume, confirm_what_is_landed)
     finally:
-        stream.batch.discard()
-        stream.spill.drop_all()
+        landing.batch.discard()
+        landing.spill.drop_all()
 
 
 @dataclass
 class _Stream:
     work: CaptureWork
-    target: Target
+    course: Course
     shapes: Shapes
     collector: Collector = field(default_factory=Collector)
     written_rows: int = 0
@@ -128,31 +142,40 @@ class _Stream:
         self.batch = self.work.new_batch()
         self.spill = Spill(self.work.store, self.work.reached)
         self.complete_to = self.work.position
-        self.give_up_at = self.work.clock.now() + self.target.patience
+        self.began = self.work.clock.now()
 
     def consume(self, reads: Iterator[Read]) -> None:
-        """Takes what was read until everything before the target is landed."""
+        """Takes what was read until the course is over."""
         for read in reads:
-            if self._reached_target(read):
+            if self._is_over(read):
                 self._publish()
                 self.work.progress("stream", self.messages, self.messages)
                 return
 
-    def _reached_target(self, read: Read) -> bool:
+    def _is_over(self, read: Read) -> bool:
         if isinstance(read, Quiet):
-            if not self.collector.in_transaction:
-                self.complete_to = max(self.complete_to, read.complete_to)
-                out_of_patience = self.work.clock.now() > self.give_up_at
-                if self.complete_to >= self.target.flushed and out_of_patience:
-                    return True
-            return self.complete_to >= self.target.written
+            if self.collector.in_transaction:
+                return False
+            self.complete_to = max(self.complete_to, read.complete_to)
+            self._publish_if_due()
+            return self.course.is_over(self.complete_to, self.work.clock.now(), quiet=True)
         self.messages += len(read)
         for step in self.collector.take(read):
-            if self._took(step) and self.complete_to >= self.target.written:
+            if self._took(step) and self._nothing_more():
                 return True
         self._bound_memory()
         self.work.progress("stream", self.messages, None)
         return False
+
+    def _nothing_more(self) -> bool:
+        return self.course.is_over(self.complete_to, self.work.clock.now(), quiet=False)
+
+    def _publish_if_due(self) -> None:
+        rows = self.written_rows + self.collector.rows
+        changes = self.collector.transactions > 0
+        now = self.work.clock.now()
+        if rows >= self.work.batch_rows or self.course.is_due(self.began, now, changes=changes):
+            self._publish()
 
     def _took(self, step: Step) -> bool:
         """True if a transaction is complete now."""
@@ -170,8 +193,7 @@ class _Stream:
                 return False
             case Committed(end_lsn, committed_at):
                 self.complete_to, self.last_commit_at = end_lsn, committed_at
-                if self.written_rows + self.collector.rows >= self.work.batch_rows:
-                    self._publish()
+                self._publish_if_due()
                 return True
 
     def _bound_memory(self) -> None:
@@ -217,4 +239,5 @@ class _Stream:
         self.batch = self.work.new_batch()
         self.written_rows = self.collector.transactions = 0
         self.last_commit_at = None
+        self.began = self.work.clock.now()
         self.collector.commit_times.clear()

@@ -6,7 +6,7 @@ times only; never a value of a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -65,9 +65,18 @@ def of_staging(settings: Settings, policy: Policy, table: TableName) -> Metadata
 
 def of_captured(report: CaptureReport, table: TableName) -> Metadata:
     """What one capture did to one table."""
-    files = [file for made in report.manifests for file in made.files if file.table == table]
-    metadata: dict[str, Any] = {
+    return {
         DURATION: round(report.seconds, 3),
+        "first copy": report.first_copy,
+        **of_landed(report.manifests, table),
+        POSITION: str(report.position),
+    }
+
+
+def of_landed(batches: Sequence[Manifest], table: TableName) -> Metadata:
+    """What these batches hold of one table; at least one batch."""
+    files = [file for made in batches for file in made.files if file.table == table]
+    metadata: dict[str, Any] = {
         "rows": sum(file.rows for file in files),
         "dagster/row_count": sum(file.rows for file in files),
         "inserts": sum(file.inserts for file in files),
@@ -75,11 +84,11 @@ def of_captured(report: CaptureReport, table: TableName) -> Metadata:
         "deletes": sum(file.deletes for file in files),
         "truncates": sum(file.truncates for file in files),
         "bytes": sum(file.bytes for file in files),
-        "batches": len(report.manifests),
-        "first copy": report.first_copy,
-        **_range(report.manifests),
-        POSITION: str(report.position),
+        "batches": len(batches),
+        **_range(batches),
     }
+    if batches:
+        metadata[POSITION] = str(batches[-1].position)
     if files:
         metadata["dagster/column_schema"] = _landed_schema(files[-1])
     return metadata
@@ -157,7 +166,7 @@ def _applied_schema(table: AppliedTable) -> dg.TableSchema:
     )
 
 
-def _range(manifests: tuple[Manifest, ...]) -> Metadata:
+def _range(manifests: Sequence[Manifest]) -> Metadata:
     if not manifests:
         return {}
     commits = [made.last_commit_at for made in manifests if made.last_commit_at is not None]

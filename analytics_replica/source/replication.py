@@ -55,8 +55,9 @@ BUNCH_BYTES: Final = 8 * 2**20
 LOOK_EVERY: Final = 64
 """A bunch of large messages ends early; their size is summed up once in so many."""
 
-LOOK_S: Final = 0.01
-"""How often a caller of a silent stream may look whether it wants to go on."""
+
+_GOING_DOWN: Final = ("08", "57P")
+"""SQLSTATE classes of a connection that ended and of a server that shuts down or starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +136,11 @@ class SourceConnection:
             )
         self._complete_to = start
 
-    def read(self, at_most: int) -> Iterator[Read]:
+    def read(self, at_most: int, look_s: float) -> Iterator[Read]:
         """What the server sends, in order, for as long as the caller goes on.
 
-        Bunches of up to `at_most` messages; Quiet when there is nothing at the moment.
+        Bunches of up to `at_most` messages; Quiet when there is nothing at the moment, again every
+        `look_s` seconds.
         """
         with _explained(self._dsn):
             while True:
@@ -148,7 +150,7 @@ class SourceConnection:
                     continue
                 self._complete_to = max(self._complete_to, Lsn(self._cursor.wal_end))
                 yield Quiet(self._complete_to)
-                self._wait(LOOK_S)
+                self._wait(look_s)
 
     def _bunch(self, at_most: int) -> list[bytes]:
         bunch: list[bytes] = []
@@ -194,6 +196,10 @@ def _open(dsn: str) -> Any:
             application_name="analytics-replica capture",
             connect_timeout=CONNECT_TIMEOUT_S,
             client_encoding="UTF8",
+            # A network that swallows packets is noticed within two minutes, also while silent.
+            keepalives_idle=60,
+            keepalives_interval=15,
+            keepalives_count=4,
             options=f"{STABLE_TEXT} {NO_AUTOMATIC_CONFIRM}",
         )
     except psycopg2.ProgrammingError:
@@ -232,7 +238,7 @@ def _explained(dsn: str) -> Iterator[None]:
     except psycopg2.errors.InsufficientPrivilege:
         raise no_replication_right(dsn) from None
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as cause:
-        if cause.pgcode is None:
+        if cause.pgcode is None or cause.pgcode.startswith(_GOING_DOWN):
             raise SourceUnreachable(
                 what=f"The connection to production at {describe(dsn)} broke.",
                 why="What was not landed completely is read again; nothing is lost.",

@@ -1,0 +1,63 @@
+"""How far a stream goes and when its batches end: to the present, or on and on.
+
+Here: the two courses. Not here: the stream that takes them (stream.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from analytics_replica.domain.lsn import Lsn
+from analytics_replica.landing.layout import Store
+
+
+@dataclass(frozen=True)
+class ToThePresent:
+    """Reads everything `flushed`, and what was only `written` as soon as it is flushed.
+
+    With synchronous_commit off a commit is flushed within three wal_writer_delays: what is not
+    flushed by `give_up_at` belongs to a transaction that is still open. Ends under constant writes,
+    because the positions stand still.
+    """
+
+    flushed: Lsn
+    written: Lsn
+    give_up_at: datetime
+    look_s: float = 0.01
+
+    def is_over(self, complete_to: Lsn, now: datetime, *, quiet: bool) -> bool:
+        """True if everything that was written is complete, or flushed and out of patience."""
+        out_of_patience = quiet and now > self.give_up_at
+        return complete_to >= self.written or (out_of_patience and complete_to >= self.flushed)
+
+    def is_due(self, since: datetime, now: datetime, *, changes: bool) -> bool:
+        """Never: a batch ends when it is large enough."""
+        del since, now, changes
+        return False
+
+
+@dataclass(frozen=True)
+class Following:
+    """Reads on until `stopped`; lands changes `every` so often, and silence every `silence`.
+
+    Whoever wants the present landed at once asks through the store (`Store.ask_to_land`).
+    """
+
+    store: Store
+    every: timedelta
+    silence: timedelta
+    stopped: Callable[[], bool]
+    look_s: float = 0.1
+
+    def is_over(self, complete_to: Lsn, now: datetime, *, quiet: bool) -> bool:
+        """True as soon as it was stopped."""
+        del complete_to, now, quiet
+        return self.stopped()
+
+    def is_due(self, since: datetime, now: datetime, *, changes: bool) -> bool:
+        """True when the time has come, or somebody asked."""
+        return now - since >= (self.every if changes else self.silence) or (
+            self.store.was_asked_to_land()
+        )
