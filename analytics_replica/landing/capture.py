@@ -2,29 +2,28 @@
 
 Here: one whole capture ("everything committed before now, then stop"), in the order of its
 guards, first copy, stream. Not here: reading the stream (stream.py), one batch's files (batch.py),
-the first copy's tables (initial_copy.py).
+the first copy (first_copy.py), copies of some tables (recopy.py).
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from analytics_replica.domain.batches import BatchKind, Manifest, SlotState
+from analytics_replica.domain.batches import Manifest, SlotState
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
-from analytics_replica.errors import CopyFailed, DemoError, PositionMismatch
 from analytics_replica.landing.batch import Origin
-from analytics_replica.landing.initial_copy import copy_tables
+from analytics_replica.landing.copy_area import sweep_copies
+from analytics_replica.landing.first_copy import sweep_base_backup, take_first_copy
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest
+from analytics_replica.landing.recopy import adopt_copies
 from analytics_replica.landing.stream import CaptureWork, Target, drain
 from analytics_replica.masking.policy import Policy
-from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.source.replication import SourceConnection
 from analytics_replica.source.slot import (
@@ -32,7 +31,6 @@ from analytics_replica.source.slot import (
     require_policy_published,
     require_prepared,
 )
-from analytics_replica.source.snapshot import PhysicalCopy, base_backup, inspect
 
 
 @dataclass(frozen=True)
@@ -68,14 +66,17 @@ def capture(
     dsn = settings.secrets.get(source_settings.dsn)
     with store.one_writer(), SourceConnection(dsn) as source:
         store.sweep()
+        sweep_copies(store)
+        sweep_base_backup(settings)
         work, target = _prepared(settings, clock, progress, store, source, reached)
         copied = work.last is None or first_copy
         if copied:
-            _first_copy(work, dsn)
+            take_first_copy(work)
             target = replace(target, flushed=source.identify().flushed)
         elif work.last is not None:
             guard_resume(work.last[0], work.origin.source, work.origin.slot)
         drain(work, source, target)
+        adopt_copies(work)
     rows: Counter[TableName] = Counter()
     for manifest in work.landed:
         for file in manifest.files:
@@ -118,55 +119,3 @@ def _prepared(
     )
     written = max(system.flushed, state.present)
     return work, Target(system.flushed, written, state.flushed_within)
-
-
-def _first_copy(work: CaptureWork, dsn: str) -> None:
-    identity, slot = work.origin.source, work.origin.slot
-    work.progress("base backup", 0, None)
-    with _physical_copy(work, dsn) as copy:
-        if copy.system_identifier != identity.system_identifier:
-            raise CopyFailed(
-                what="The physical copy is not a copy of production (its system identifier "
-                "differs).",
-                why="Its rows and production's log do not belong together; nothing was landed.",
-                next="Name a standby or backup of the server in the source DSN.",
-            )
-        if copy.position < slot.confirmed_lsn:
-            raise PositionMismatch(
-                what=f"The physical copy stands at {copy.position}, before the slot's "
-                f"{slot.confirmed_lsn}.",
-                why="Changes between the two would be in neither; nothing was landed.",
-                next="Use a copy that was made after the slot.",
-            )
-        batch = work.new_batch()
-        try:
-            copy_tables(copy, batch, work.policy, work.keys, work.progress)
-            work.has_landed(
-                *batch.publish(
-                    BatchKind.COPY,
-                    copy.position,
-                    copy.position,
-                    transactions=0,
-                    last_commit_at=None,
-                    now=work.clock.now(),
-                    reached=work.reached,
-                )
-            )
-        finally:
-            batch.discard()
-
-
-@contextlib.contextmanager
-def _physical_copy(work: CaptureWork, dsn: str) -> Iterator[PhysicalCopy]:
-    settings, source = work.settings, work.settings.replica.source
-    if source.physical_copy is not None:
-        yield inspect(settings.secrets.get(source.physical_copy))
-        return
-    named = settings.path(source.postgres_bin) if source.postgres_bin else None
-    try:
-        binaries = binaries_of(work.server_major, named)
-    except DemoError as cause:
-        raise CopyFailed(what=cause.what, why=cause.why, next=cause.next) from None
-    directory = settings.path(source.copy_directory)
-    with base_backup(dsn, directory, binaries, source.copy_checkpoint) as copy:
-        yield copy
