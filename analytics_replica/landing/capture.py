@@ -64,10 +64,10 @@ def capture(
     store = Store(settings.landing_url)
     source_settings = settings.replica.source
     dsn = settings.secrets.get(source_settings.dsn)
+    sweep_base_backup(settings)  # raw data go first, also if production does not answer
     with store.one_writer(), SourceConnection(dsn) as source:
         store.sweep()
         sweep_copies(store)
-        sweep_base_backup(settings)
         work, target = _prepared(settings, clock, progress, store, source, reached)
         copied = work.last is None or first_copy
         if copied:
