@@ -78,28 +78,7 @@ def resync(
             why="The first capture copies all tables.",
             next="Run `analytics-replica capture`.",
         )
-    whole = Policy.from_settings(settings)
-    policy = policy_of(whole, set(tables))
-    _require_listed(whole, tables)
-    sweep_base_backup(settings)
-    origin, major = _origin(settings, whole, policy)
-    copying = CopyWork(
-        policy,
-        masking_keys(settings),
-        settings.replica.source.publication,
-        settings.replica.source.copy_workers,
-        progress,
-        reached,
-    )
-    keeping = f"{settings.replica.source.slot[:57]}_copy"
-    with contextlib.ExitStack() as until_proposed:
-        copy = until_proposed.enter_context(physical_copy(settings, major, progress, keeping))
-        prove(copy, origin.source, begins)
-        about = described(origin, copy.position, began)
-        area = until_proposed.enter_context(
-            copy_area(store, _name(tables), about, lasting=copy.lasting)
-        )
-        ready = area.propose(copy_tables(copy, area, copying))
+    ready = _whole_copy(settings, clock, tables, begins, progress, reached)
     reached("proposed")
     landed, by_other = _landed(settings, clock, store, ready, progress, patience)
     rows: Counter[TableName] = Counter()
@@ -107,6 +86,37 @@ def resync(
         rows[file.table] += file.rows
     seconds = (clock.now() - began).total_seconds()
     return ResyncReport(landed.to_lsn, landed.sequence, rows, seconds, by_other)
+
+
+def _whole_copy(
+    settings: Settings,
+    clock: Clock,
+    tables: Collection[TableName],
+    begins: Lsn,
+    progress: Progress,
+    reached: Callable[[str], None],
+) -> ReadyCopy:
+    """The tables as they are at one position, complete and masked, waiting for a capture."""
+    whole, source = Policy.from_settings(settings), settings.replica.source
+    _require_listed(whole, tables)
+    sweep_base_backup(settings)
+    policy = policy_of(whole, set(tables))
+    origin, major = _origin(settings, whole, policy)
+    copying = CopyWork(
+        policy,
+        masking_keys(settings),
+        source.publication,
+        source.copy_workers,
+        progress,
+        reached,
+    )
+    keeping = f"{source.slot[:57]}_copy"
+    with physical_copy(settings, major, progress, keeping) as copy:
+        prove(copy, origin.source, begins)
+        about = described(origin, copy.position, clock.now())
+        store = Store(settings.landing_url)
+        with copy_area(store, _name(tables), about, lasting=copy.lasting) as area:
+            return area.propose(copy_tables(copy, area, copying))
 
 
 def _origin(settings: Settings, whole: Policy, policy: Policy) -> tuple[Origin, int]:

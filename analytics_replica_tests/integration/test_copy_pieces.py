@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,25 @@ from analytics_replica.landing import initial_copy
 from analytics_replica.source.pieces import Piece, divided, pieces_of
 from analytics_replica_tests.support.pipeline import Pipeline
 from analytics_replica_tests.support.servers import Database
+
+EVERYTHING = """
+create table plain (n int, line text);
+insert into plain select n / 2, repeat('x', 100) from generate_series(1, 3000) n;
+delete from plain where n % 3 = 0;
+create table parts (n int, on_day date) partition by range (on_day);
+create table parts_old partition of parts for values from ('2020-01-01') to ('2021-01-01');
+create table parts_new (on_day date, gone int, n int);
+alter table parts_new drop column gone;
+alter table parts attach partition parts_new default;
+insert into parts select n, date '2020-01-01' + n from generate_series(1, 1500) n;
+create table unpartitioned (n int) partition by hash (n);
+create table parent (n int);
+create table child (extra int) inherits (parent);
+insert into parent values (1);
+insert into child values (2, 3);
+create table empty (n int)
+"""
+"""An ordinary table with holes, partitions in two shapes, none, inheritance, an empty table."""
 
 T, U = TableName("public", "t"), TableName("public", "u")
 
@@ -26,7 +46,7 @@ def test_pieces_cover_every_page_once_and_their_ordinals_do_not_meet() -> None:
         (0, None, 10),
     ]
     most_rows_of_a_page = 291  # MaxHeapTuplesPerPage of 8 kB pages
-    for one, after in zip(pieces, pieces[1:], strict=False):
+    for one, after in itertools.pairwise(pieces):
         assert one.first_ordinal + one.pages * most_rows_of_a_page <= after.first_ordinal
 
 
@@ -52,27 +72,11 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> list[Piece]:
 def test_every_row_is_copied_once_whatever_holds_it(
     production: Database, pipeline: Callable[..., Pipeline], small_pieces: list[Piece]
 ) -> None:
-    production.execute(
-        """
-        create table plain (n int, line text);
-        insert into plain select n / 2, repeat('x', 100) from generate_series(1, 3000) n;
-        delete from plain where n % 3 = 0;
-        create table parts (n int, at date) partition by range (at);
-        create table parts_old partition of parts for values from ('2020-01-01') to ('2021-01-01');
-        create table parts_new (at date, gone int, n int);
-        alter table parts_new drop column gone;
-        alter table parts attach partition parts_new default;
-        insert into parts select n, date '2020-01-01' + n from generate_series(1, 1500) n;
-        create table unpartitioned (n int) partition by hash (n);
-        create table parent (n int);
-        create table child (extra int) inherits (parent);
-        insert into parent values (1);
-        insert into child values (2, 3);
-        create table empty (n int)
-        """
-    )
-    columns = {"plain": ["n", "line"], "parts": ["n", "at"]}
-    names = ("plain", "parts", "unpartitioned", "parent", "empty")
+    production.execute(EVERYTHING)
+    columns = {"plain": ["n", "line"], "parts": ["n", "on_day"], "child": ["n", "extra"]}
+    names = ("plain", "parts", "unpartitioned", "parent", "child", "empty")
+    for table in (*names, "parts_old", "parts_new"):
+        production.execute(f"alter table {table} replica identity full")
     made = pipeline(
         {f"public.{t}": dict.fromkeys(columns.get(t, ["n"]), "keep") for t in names},
         **{"source.copy_workers": 3},

@@ -21,12 +21,14 @@ from analytics_replica.landing.manifest import manifests
 from analytics_replica.landing.resync import resync
 from analytics_replica.source import base_backup
 from analytics_replica_tests.support.killing import Reached, killed_at
-from analytics_replica_tests.support.pipeline import Pipeline, open_directory
+from analytics_replica_tests.support.pipeline import Columns, Pipeline, open_directory
 from analytics_replica_tests.support.servers import Database, running_server
 
 BASE_BACKUP = base_backup.STEP
 PLANTED = "planted-raw-value"
-PEOPLE = {"public.people": {"id": "keep", "email": {"mask": "token", "domain": "e"}}}
+PEOPLE: dict[str, Columns] = {
+    "public.people": {"id": "keep", "email": {"mask": "token", "domain": "e"}}
+}
 
 
 @pytest.fixture

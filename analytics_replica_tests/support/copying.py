@@ -21,12 +21,12 @@ from analytics_replica.postgres.connect import connection
 from analytics_replica.staging.apply import ApplyReport, apply_pending
 from analytics_replica.staging.drift import check_drift
 from analytics_replica_tests.support.comparison import differences
-from analytics_replica_tests.support.pipeline import Pipeline
+from analytics_replica_tests.support.pipeline import Columns, Pipeline
 from analytics_replica_tests.support.servers import Database
 
 ACCOUNTS = TableName("public", "accounts")
 NOTES = TableName("public", "notes")
-TABLES = {
+TABLES: dict[str, Columns] = {
     "public.accounts": {"id": "keep", "email": {"mask": "token", "domain": "e"}, "amount": "keep"},
     "public.notes": {"at": "keep", "line": "keep"},
 }

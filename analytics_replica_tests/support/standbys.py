@@ -32,7 +32,8 @@ class Standby:
         try:
             with opened.cursor() as cursor:
                 cursor.execute(statement)
-                return cursor.fetchone()[0]
+                row = cursor.fetchone()
+                return row[0] if row else None
         finally:
             opened.close()
 
