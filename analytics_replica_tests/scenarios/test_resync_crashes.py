@@ -45,6 +45,7 @@ def test_a_kill_while_a_copy_is_landed_lands_it_once(shop: Pipeline, point: str)
     killed_at(point, lambda reached: shop.capture(reached=reached))
     assert same(shop)
     assert copies(shop)[1:] == [{"public.accounts"}]
+    assert list((shop.root / "landing" / "copies").iterdir()) == []
 
 
 def test_parts_that_were_read_before_a_crash_are_not_read_again_from_a_copy_that_lasts(
