@@ -1,6 +1,5 @@
 """Killing capture between any two effects loses nothing and lands nothing twice.
 
-Not here: kills during a copy (test_copies_leave_nothing_raw.py, test_resync_crashes.py).
 
 Oracle: DuckDB counts the events through the manifests.
 """
@@ -59,3 +58,18 @@ def test_a_kill_during_the_stream_loses_nothing_and_lands_nothing_twice(
     assert made.landed("public.t", "id") == [(number,) for number in range(13)]
     assert check_contiguity(made.store, files=True).passed
     assert not list((made.root / "landing" / "unfinished").iterdir())
+
+
+@pytest.mark.parametrize("point", ["file written", "manifest"])
+def test_a_kill_during_the_first_copy_leaves_no_copy_of_production(
+    production: Database, pipeline: Callable[..., Pipeline], point: str
+) -> None:
+    production.execute("create table t (id int primary key)")
+    production.execute("insert into t select generate_series(1, 100)")
+    made = pipeline({"public.t": {"id": "keep"}})
+    made.prepare()
+    killed_at(made, point)
+    assert made.landed("public.t") == []
+    made.capture()
+    assert len(made.landed("public.t")) == 100
+    assert not (made.root / "copy" / "base_backup").exists()
