@@ -7,11 +7,19 @@ Both write to stderr, so that stdout holds the result alone.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 
 from analytics_replica.cli.terminal import ERR, note
@@ -35,14 +43,17 @@ def shown_progress(*, quiet: bool = False) -> Iterator[Progress]:
 
 @dataclass
 class ShownAsLines:
-    """A line when a step begins, when it ends, and now and then between."""
+    """A line when a step begins, when it ends, and now and then between, with the time left."""
 
+    now: Callable[[], float] = time.monotonic
+    _began: dict[str, tuple[float, int]] = field(default_factory=dict)
     _spoke: dict[str, float] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)
 
     def __call__(self, step: str, done: int, total: int | None) -> None:
         """Takes the report."""
-        now = time.monotonic()
+        now = self.now()
+        self._began.setdefault(step, (now, done))
         ends = total is not None and done >= total and step not in self._ended
         if not ends and now - self._spoke.get(step, float("-inf")) < SECONDS_BETWEEN_LINES:
             return
@@ -50,7 +61,19 @@ class ShownAsLines:
         if ends:
             self._ended.add(step)
         of = f" of {total:,}" if total is not None else ""
-        note(f"{step}: {done:,}{of}" if done or total else f"{step} …", "")
+        left = "" if ends or not total else self._left(step, done, total, now)
+        note(f"{step}: {done:,}{of}{left}" if done or total else f"{step} …", "")
+
+    def _left(self, step: str, done: int, total: int, now: float) -> str:
+        """How long the rest takes if it goes on as it did until now; nothing before that is known.
+
+        What was done at the first report (a step that goes on after a crash) took no time.
+        """
+        began, at_first = self._began[step]
+        if done <= at_first:
+            return ""
+        seconds = (now - began) * (total - done) / (done - at_first)
+        return f", about {math.ceil(seconds / 60)} min left"
 
 
 @dataclass
@@ -70,6 +93,7 @@ def _bars() -> Bars:
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=ERR,
         transient=True,
     )

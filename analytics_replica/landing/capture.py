@@ -1,8 +1,8 @@
 """Capture: from production's log to landed batches, nothing lost, nothing unmasked.
 
-Here: one whole capture ("everything committed before now, then stop"), in the order of its
-guards, first copy, stream. Not here: reading the stream (stream.py), one batch's files (batch.py),
-the first copy's tables (initial_copy.py).
+Here: one whole capture ("everything committed before now, then stop"), and a follower that does
+not stop, in the order of guards, first copy, stream. Not here: reading the stream (stream.py), one
+batch's files (batch.py), the first copy (first_copy.py), copies of some tables (recopy.py).
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from analytics_replica.domain.batches import BatchKind, Manifest, SlotState
+from analytics_replica.domain.batches import Manifest, SlotState
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
-from analytics_replica.errors import AlreadyRunning, CopyFailed, DemoError, PositionMismatch
+from analytics_replica.errors import AlreadyRunning
 from analytics_replica.landing.batch import Origin
+from analytics_replica.landing.copy_area import sweep_copies
 from analytics_replica.landing.courses import Following, ToThePresent
-from analytics_replica.landing.initial_copy import copy_tables
+from analytics_replica.landing.first_copy import sweep_base_backup, take_first_copy
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest, manifests
 from analytics_replica.landing.points import Reached, unheard
+from analytics_replica.landing.recopy import adopt_copies
 from analytics_replica.landing.stream import CaptureWork, stream
 from analytics_replica.masking.policy import Policy
-from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.source.replication import SourceConnection
 from analytics_replica.source.slot import (
@@ -37,7 +38,6 @@ from analytics_replica.source.slot import (
     require_policy_published,
     require_prepared,
 )
-from analytics_replica.source.snapshot import PhysicalCopy, base_backup, inspect
 
 FOLLOWER_PATIENCE: Final = timedelta(minutes=10)
 """How long a capture waits for the follower to land the present before it says that it did not."""
@@ -80,6 +80,7 @@ def capture(
     with _ready(settings, clock, progress, reached) as (work, source, course):
         copied = work.last is None or first_copy
         stream(work, source, _begun(work, source, course, first_copy=first_copy))
+        adopt_copies(work)  # what waited for just this position, if silence made no batch
     return _report(work, clock.now() - began, first_copy=copied)
 
 
@@ -146,8 +147,10 @@ def _ready(
 ) -> Iterator[tuple[CaptureWork, SourceConnection, ToThePresent]]:
     store = Store(settings.landing_url)
     dsn = settings.secrets.get(settings.replica.source.dsn)
+    sweep_base_backup(settings)  # raw data go first, also if production does not answer
     with store.one_writer(), SourceConnection(dsn) as source:
         store.sweep()
+        sweep_copies(store)
         yield _prepared(settings, clock, progress, store, source, reached)
 
 
@@ -156,7 +159,7 @@ def _begun(
 ) -> ToThePresent:
     """Takes the first copy if it is due, or makes sure that going on loses nothing."""
     if work.last is None or first_copy:
-        _first_copy(work, work.settings.secrets.get(work.settings.replica.source.dsn))
+        take_first_copy(work)
         return replace(course, flushed=source.identify().flushed)
     guard_resume(work.last[0], work.origin.source, work.origin.slot)
     return course
@@ -207,60 +210,10 @@ def _prepared(
         keys=masking_keys(settings),
         origin=origin,
         reached=reached,
+        at_boundary=adopt_copies,
         server_version=state.server_version,
         last=last_manifest(store),
     )
     written = max(system.flushed, state.present)
     give_up_at = clock.now() + state.flushed_within
     return work, source, ToThePresent(system.flushed, written, give_up_at)
-
-
-def _first_copy(work: CaptureWork, dsn: str) -> None:
-    identity, slot = work.origin.source, work.origin.slot
-    work.progress("base backup", 0, None)
-    with _physical_copy(work, dsn) as copy:
-        if copy.system_identifier != identity.system_identifier:
-            raise CopyFailed(
-                what="The physical copy is not a copy of production (its system identifier "
-                "differs).",
-                why="Its rows and production's log do not belong together; nothing was landed.",
-                next="Name a standby or backup of the server in the source DSN.",
-            )
-        if copy.position < slot.confirmed_lsn:
-            raise PositionMismatch(
-                what=f"The physical copy stands at {copy.position}, before the slot's "
-                f"{slot.confirmed_lsn}.",
-                why="Changes between the two would be in neither; nothing was landed.",
-                next="Use a copy that was made after the slot.",
-            )
-        batch = work.new_batch()
-        try:
-            copy_tables(copy, batch, work.policy, work.keys, work.progress)
-            work.has_landed(
-                *batch.publish(
-                    BatchKind.COPY,
-                    copy.position,
-                    copy.position,
-                    transactions=0,
-                    last_commit_at=None,
-                    now=work.clock.now(),
-                )
-            )
-        finally:
-            batch.discard()
-
-
-@contextlib.contextmanager
-def _physical_copy(work: CaptureWork, dsn: str) -> Iterator[PhysicalCopy]:
-    settings, source = work.settings, work.settings.replica.source
-    if source.physical_copy is not None:
-        yield inspect(settings.secrets.get(source.physical_copy))
-        return
-    named = settings.path(source.postgres_bin) if source.postgres_bin else None
-    try:
-        binaries = binaries_of(work.server_version // 10_000, named)
-    except DemoError as cause:
-        raise CopyFailed(what=cause.what, why=cause.why, next=cause.next) from None
-    directory = settings.path(source.copy_directory)
-    with base_backup(dsn, directory, binaries, source.copy_checkpoint) as copy:
-        yield copy

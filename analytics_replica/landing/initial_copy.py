@@ -1,62 +1,80 @@
-"""The first copy: every table as it was at one position, from a physical copy of production.
+"""Copying tables: every row as it was at one position, from a physical copy of production.
 
-Here: reading the copy's tables in bulk, sealing them, landing them as one batch. Not here: how the
-physical copy comes to be (source.snapshot), what follows it (capture.py).
+Here: reading its pieces with several readers at once, sealing the rows, writing them as parts. Not
+here: how the physical copy comes to be (source), when its parts are landed (first_copy.py,
+recopy.py).
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.csv
 
+from analytics_replica.domain.batches import LandedFile
 from analytics_replica.domain.progress import Progress
 from analytics_replica.domain.tables import Column, Table, TableName
 from analytics_replica.errors import CopyFailed, PolicyViolation
-from analytics_replica.landing.batch import BatchInProgress
+from analytics_replica.landing.copy_area import CopyArea, columns_key, part_key
 from analytics_replica.landing.events import copied_rows
+from analytics_replica.landing.parquet import TableWriter
 from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.seal import TableSeal
 from analytics_replica.postgres.catalog import read_tables
-from analytics_replica.postgres.connect import connect
 from analytics_replica.settings.secrets import MaskingKeys
-from analytics_replica.source.snapshot import PhysicalCopy, read_rows
+from analytics_replica.source.physical_copy import (
+    PhysicalCopy,
+    read_rows,
+    require_published_before,
+    standing_still,
+)
+from analytics_replica.source.pieces import Piece, pieces_of
 
 CHUNK_BYTES: Final = 8 * 2**20
 """Rows are decoded together in pieces of about this size: large enough to be columnar, small
 enough that memory does not grow with the table."""
 
+LOOK_EVERY_S: Final = 0.5
+"""How often progress is told while the readers work."""
 
-def copy_tables(
-    copy: PhysicalCopy,
-    batch: BatchInProgress,
-    policy: Policy,
-    keys: MaskingKeys,
-    progress: Progress,
-) -> dict[TableName, int]:
-    """Lands all tables of the policy as they are in the copy; returns the rows of each.
 
-    PolicyViolation, before any row is read, if a table or column does not fit the policy.
+@dataclass(frozen=True)
+class CopyWork:
+    """What is copied and how: the policy's tables, by so many readers.
+
+    `reached` hears the name of each point that a crash test may stop at.
     """
-    opened = connect(copy.dsn, application="analytics-replica first copy")
-    try:
-        with opened:
-            found = read_tables(opened, set(policy.tables))
-            require_classified(found, policy)
-            rows: dict[TableName, int] = {}
-            for number, (name, table) in enumerate(sorted(found.items())):
-                progress("first copy", number, len(found))
-                leaving = replace(table, columns=_not_dropped(table, policy))
-                sealed = TableSeal.of(leaving, policy, keys)
-                landing = _Landing(leaving, sealed, batch, copy.position.value - 1)
-                read_rows(opened, leaving, landing.take)
-                rows[name] = landing.finish()
-            progress("first copy", len(found), len(found))
-            return rows
-    finally:
-        opened.close()
+
+    policy: Policy
+    keys: MaskingKeys
+    publication: str
+    workers: int
+    progress: Progress
+    reached: Callable[[str], None]
+
+
+def copy_tables(copy: PhysicalCopy, area: CopyArea, work: CopyWork) -> tuple[LandedFile, ...]:
+    """Every row of the policy's tables as complete parts of the area, in the order of ordinals.
+
+    Parts that the area has already are not read again. PolicyViolation, before any row is read, if
+    a table or column does not fit the policy.
+    """
+    with standing_still(copy) as opened:
+        found = read_tables(opened, set(work.policy.tables))
+        require_classified(found, work.policy)
+        require_published_before(opened, work.publication, work.policy.tables)
+        pieces = pieces_of(opened, work.policy.tables)
+    leaving = {
+        name: replace(table, columns=_not_dropped(table, work.policy))
+        for name, table in found.items()
+    }
+    seals = {t: TableSeal.of(table, work.policy, work.keys) for t, table in leaving.items()}
+    return _Copying(copy, area, work, leaving, seals, pieces).run()
 
 
 def require_classified(found: dict[TableName, Table], policy: Policy) -> None:
@@ -90,41 +108,116 @@ def _not_dropped(table: Table, policy: Policy) -> tuple[Column, ...]:
     return tuple(column for column in table.columns if column.name in published)
 
 
+class _Stopped(Exception):
+    """Another reader failed, so this one ends, too."""
+
+
 @dataclass
-class _Landing:
-    """Collects CSV lines of one table and lands them in pieces."""
+class _Copying:
+    """The readers of one copy and how far they are."""
+
+    copy: PhysicalCopy
+    area: CopyArea
+    work: CopyWork
+    tables: Mapping[TableName, Table]
+    seals: Mapping[TableName, TableSeal]
+    pieces: Sequence[Piece]
+    rows: int = 0
+    pages: int = 0
+    stopped: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> tuple[LandedFile, ...]:
+        self._tell()
+        with ThreadPoolExecutor(min(self.work.workers, max(1, len(self.pieces)))) as readers:
+            running = [readers.submit(self._piece, piece) for piece in self.pieces]
+            try:
+                self._wait(running)
+            except BaseException:
+                self.stopped.set()
+                readers.shutdown(wait=True, cancel_futures=True)
+                raise
+        self._tell()
+        return tuple(done.result() for done in running)
+
+    def _wait(self, running: Sequence[Future[LandedFile]]) -> None:
+        waiting: set[Future[LandedFile]] = set(running)
+        while waiting:
+            done, waiting = wait(waiting, LOOK_EVERY_S, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            self._tell()
+
+    def _tell(self) -> None:
+        with self.lock:
+            rows, pages = self.rows, self.pages
+        self.work.progress("copy, rows", rows, None)
+        self.work.progress("copy, pages", pages, sum(piece.pages for piece in self.pieces))
+
+    def _piece(self, piece: Piece) -> LandedFile:
+        table, seal = self.tables[piece.table], self.seals[piece.table]
+        key = part_key(piece, columns_key(seal.columns))
+        file = self.area.complete(key)
+        if file is None:
+            part = _Part(table, seal, piece, self.copy.position.value - 1, self._counted)
+            file = part.write(self.copy, self.area, key)
+            self.work.reached("copied a part")
+        else:
+            self._counted(file.rows)
+        with self.lock:
+            self.pages += piece.pages
+        return file
+
+    def _counted(self, rows: int) -> None:
+        if self.stopped.is_set():
+            raise _Stopped
+        with self.lock:
+            self.rows += rows
+
+
+@dataclass
+class _Part:
+    """Collects CSV lines of one piece and writes them in chunks."""
 
     table: Table
     seal: TableSeal
-    batch: BatchInProgress
+    piece: Piece
     lsn: int
+    counted: Callable[[int], None]
     _lines: list[bytes] = field(default_factory=list)
     _size: int = 0
     _rows: int = 0
 
-    def take(self, line: bytes) -> None:
-        """One row, as a line of CSV."""
+    def write(self, copy: PhysicalCopy, area: CopyArea, key: str) -> LandedFile:
+        """Reads the piece; its part is complete then. A piece without rows gives a file, too."""
+        self._writer = TableWriter(self.table.name, self.seal, area.unfinished())
+        try:
+            with standing_still(copy) as opened:
+                read_rows(opened, self.piece, self.table.columns, self._take)
+            self._flush()
+            if not self._rows:
+                empty = [pa.nulls(0, pa.string()) for _ in self.table.columns]
+                self._writer.write(copied_rows(empty, self.seal, self.lsn, 0))
+            return area.keep(key, self._writer.target, self._writer.finish(""))
+        finally:
+            self._writer.discard()
+
+    def _take(self, line: bytes) -> None:
         self._lines.append(line)
         self._size += len(line)
         if self._size >= CHUNK_BYTES:
             self._flush()
-
-    def finish(self) -> int:
-        """Lands what is left; returns the rows of the table. An empty table lands a file, too."""
-        self._flush()
-        if not self._rows:
-            empty = [pa.nulls(0, pa.string()) for _ in self.table.columns]
-            self.batch.write(self.table.name, self.seal, copied_rows(empty, self.seal, self.lsn, 0))
-        return self._rows
 
     def _flush(self) -> None:
         lines, self._lines, self._size = self._lines, [], 0
         if not lines:
             return
         texts = parse_csv(b"".join(lines), len(self.table.columns), self.table.name)
-        events = copied_rows(texts, self.seal, self.lsn, self._rows)
-        self.batch.write(self.table.name, self.seal, events)
+        first = self.piece.first_ordinal + self._rows
+        events = copied_rows(texts, self.seal, self.lsn, first)
+        self._writer.write(events)
         self._rows += events.num_rows
+        self.counted(events.num_rows)
 
 
 def parse_csv(data: bytes, columns: int, table: TableName) -> list[pa.Array]:

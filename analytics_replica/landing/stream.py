@@ -43,11 +43,18 @@ def _nobody(manifest: Manifest) -> None:
     del manifest
 
 
+def _nothing(work: CaptureWork) -> int:
+    del work
+    return 0
+
+
 @dataclass
 class CaptureWork:
     """What stays the same during one capture, and how far landing has come.
 
-    `heard` is told of each batch when it exists; it must not raise.
+    `heard` is told of each batch when it exists; it must not raise. `at_boundary` may land more
+    batches between two of the stream; it says
+    how many.
     """
 
     settings: Settings
@@ -61,6 +68,7 @@ class CaptureWork:
     server_version: int
     last: tuple[Manifest, str] | None
     heard: Callable[[Manifest], None] = _nobody
+    at_boundary: Callable[[CaptureWork], int] = _nothing
     landed: list[Manifest] = field(default_factory=list)
 
     @property
@@ -72,6 +80,10 @@ class CaptureWork:
     def batch_rows(self) -> int:
         """After how many changes a batch ends."""
         return self.settings.replica.landing.batch_rows
+
+    def shapes(self) -> Shapes:
+        """What landing knows of the tables' shapes now."""
+        return Shapes.landed(self.store, self.policy, self.keys)
 
     def new_batch(self) -> BatchInProgress:
         """The batch after the last one."""
@@ -110,8 +122,7 @@ def stream(work: CaptureWork, source: SourceConnection, course: Course) -> None:
     """
     names = work.origin.source
     source.start(names.slot, names.publication, work.position, work.server_version)
-    shapes = Shapes.landed(work.store, work.policy, work.keys)
-    landing = _Stream(work, course, shapes)
+    landing = _Stream(work, course, work.shapes())
     confirmed = work.position
 
     def confirm_what_is_landed() -> None:
@@ -236,6 +247,8 @@ class _Stream:
             now=self.work.clock.now(),
         )
         self.work.has_landed(manifest, digest)
+        if self.work.at_boundary(self.work):
+            self.shapes = self.work.shapes()
         self.batch = self.work.new_batch()
         self.written_rows = self.collector.transactions = 0
         self.last_commit_at = None

@@ -2,21 +2,22 @@
 
 Here: one server: its directory, its start, its stop, its DSN, and the account it runs under when
 we are root (PostgreSQL refuses to run as root). Used for recovered base backups and for the demo.
-Not here: what is inside (demo.server, source.snapshot).
+Not here: what is inside (demo.server, source.base_backup).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from analytics_replica.errors import DemoError
@@ -179,7 +180,6 @@ class LocalServer:
         `environment` is added to ours: the place for a password, which nobody may see in a list
         of processes.
         """
-        account = unprivileged_account()
         command = [str(self._reachable_bin() / program), "-D", str(self.data_dir.resolve())]
         # A file, not a pipe: a server started by pg_ctl inherits it and would keep a pipe open.
         with tempfile.TemporaryFile() as output:
@@ -188,18 +188,37 @@ class LocalServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd="/",
                 env={**os.environ, **environment} if environment else None,
                 check=False,
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-                extra_groups=[] if account else None,
+                **_under_the_right_account(),
             )
             output.seek(0)
             done.stdout = output.read()
         if check:
             done.check_returncode()
         return done
+
+    @contextlib.contextmanager
+    def piped(
+        self, program: str, arguments: Sequence[str], environment: Mapping[str, str], said: Any
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """One of PostgreSQL's programs with its output in a pipe; what it says goes to `said`.
+
+        It does not outlive the block, nor, as soon as it writes, us.
+        """
+        with subprocess.Popen(
+            [str(self._reachable_bin() / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env={**os.environ, **environment},
+            **_under_the_right_account(),
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
 
     def _reachable_bin(self) -> Path:
         if unprivileged_account() is None or _open_to_others(self.bin_dir.resolve()):
@@ -214,6 +233,16 @@ class LocalServer:
                 shutil.copytree(libraries, copy / libraries.name)
             (copy / "complete").touch()
         return copy / self.bin_dir.relative_to(package.parent)
+
+
+def _under_the_right_account() -> dict[str, Any]:
+    account = unprivileged_account()
+    return {
+        "cwd": "/",
+        "user": account.uid if account else None,
+        "group": account.gid if account else None,
+        "extra_groups": [] if account else None,
+    }
 
 
 def _open_to_others(path: Path) -> bool:

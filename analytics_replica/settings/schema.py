@@ -41,6 +41,8 @@ class Source(_Part):
     """The DSN of a paused standby or restored backup, to copy from instead of a base backup."""
     copy_checkpoint: Literal["spread", "fast"] = "spread"
     """How production writes the checkpoint that a base backup needs: gently, or at once."""
+    copy_workers: int = Field(default=2, ge=1, le=64)
+    """How many connections read a physical copy at once."""
     postgres_bin: Path | None = None
     """PostgreSQL's programs of production's major version; default: the embedded ones."""
 

@@ -18,7 +18,7 @@ class TableQuarantined(WarehouseError):
 REFUSALS: Final = (ColumnNarrowed, TableQuarantined)
 """What stops one table and not the apply."""
 
-COPY_AGAIN: Final = "Copy the table again with `analytics-replica capture --first-copy`."
+COPY_AGAIN: Final = "Copy the table again with `analytics-replica resync`."
 
 
 def quarantined(table: TableName, reason: str, then: str = COPY_AGAIN) -> TableQuarantined:

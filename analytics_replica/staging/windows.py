@@ -8,7 +8,7 @@ Not here: what the files say (shapes.py, compact.py), whether the chain of all m
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from analytics_replica.domain.batches import BatchKind, LandedFile, Manifest
@@ -17,6 +17,7 @@ from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import LandingBroken
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
+from analytics_replica.staging.footers import last_lsn
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State
 
 
@@ -36,7 +37,8 @@ class Window:
 
     Events before `floor` are contained already and do not count. `copied_at` is the position of
     the copy that the window begins with, None if it begins with changes. `complete` says that no
-    batch between what is contained and the window is missing.
+    batch between what is contained and the window is missing; it is false for changes of a table
+    that was never copied.
     """
 
     table: TableName
@@ -98,7 +100,7 @@ def pending(
         # A copy from before what was applied: changes since then must be read a second time.
         found = [m for m in manifests(store) if m.sequence <= fresh[-1].sequence]
     windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
-    return Pending(fresh, {w.table: w for w in windows if w.parts})
+    return Pending(fresh, {w.table: _reaching(store, w) for w in windows if w.parts})
 
 
 def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | None) -> Window:
@@ -107,11 +109,35 @@ def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | N
     if copies:
         copy = copies[-1]
         later = [m for m in found if m.kind is BatchKind.STREAM and m.to_lsn > copy.to_lsn]
-        return Window(table, _parts(table, [copy, *later]), copy.to_lsn, copy.to_lsn, complete=True)
+        complete = not later or min(m.from_lsn for m in later) <= copy.to_lsn
+        return Window(table, _parts(table, [copy, *later]), copy.to_lsn, copy.to_lsn, complete)
     later = [m for m in found if m.sequence > since]
-    floor = max(known.position, known.copy_position or ZERO) if known else ZERO
+    if known is None or known.copy_position is None:
+        # Changes of a table that was never copied: without its rows they would make half a table,
+        # so they wait in landing for the copy.
+        return Window(table, _parts(table, later), ZERO, None, complete=False)
+    floor = max(known.position, known.copy_position)
     complete = not later or later[0].sequence == since + 1
     return Window(table, _parts(table, later), floor, None, complete)
+
+
+def _reaching(store: Store, window: Window) -> Window:
+    """The window without files that end before the copy it begins with.
+
+    The batch in which the copy's position lies may hold changes from before, in the shape that the
+    table had then; what the copy voids must not be compared with what it brings.
+    """
+    if window.copied_at is None:
+        return window
+    at = window.copied_at
+    parts = tuple(
+        part
+        for part in window.parts
+        if part.kind is BatchKind.COPY
+        or part.from_lsn >= at
+        or last_lsn(store, part.file.path) >= at
+    )
+    return replace(window, parts=parts)
 
 
 def _parts(table: TableName, batches: Sequence[Manifest]) -> tuple[Part, ...]:

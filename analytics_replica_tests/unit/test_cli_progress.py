@@ -27,6 +27,21 @@ def test_a_step_of_unknown_length_is_told_once() -> None:
     assert lines_of(("base backup", 0, None), ("base backup", 0, None)) == ["base backup …"]
 
 
+def test_a_long_step_says_how_long_the_rest_will_take() -> None:
+    seconds = iter((0.0, 60.0, 120.0, 121.0))
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err):
+        show = ShownAsLines(now=lambda: next(seconds))
+        for done in (100, 200, 600, 1000):  # 100 were there before: a crash came between
+            show("copy, pages", done, 1000)
+    assert err.getvalue().splitlines() == [
+        "copy, pages: 100 of 1,000",
+        "copy, pages: 200 of 1,000, about 8 min left",
+        "copy, pages: 600 of 1,000, about 2 min left",
+        "copy, pages: 1,000 of 1,000",
+    ]
+
+
 def test_where_nobody_watches_progress_is_lines_and_quiet_is_silent() -> None:
     err = io.StringIO()
     with contextlib.redirect_stderr(err):

@@ -19,8 +19,8 @@ from analytics_replica.landing.contiguity import check_contiguity
 from analytics_replica.landing.layout import Store, disk_errors
 from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings
+from analytics_replica.source.physical_copy import inspect
 from analytics_replica.source.preflight import SERVER_VERSION
-from analytics_replica.source.snapshot import inspect
 
 LEAST_FREE_BYTES: Final = 2**30
 """Below one GiB a night of a small shop may not fit."""
