@@ -33,6 +33,9 @@ class Origin:
     source: SourceIdentity
     slot: SlotState
     policy: str
+    publications: tuple[str, ...] = ()
+    incomplete: tuple[TableName, ...] = ()
+    published: tuple[tuple[TableName, str], ...] = ()
 
 
 @dataclass
@@ -92,6 +95,8 @@ class BatchInProgress:
             last_commit_at=last_commit_at,
             captured_at=now,
             previous=self.previous,
+            incomplete=self._incomplete(kind, files),
+            published=self.origin.published,
         )
         digest = publish_manifest(self.store, manifest)  # 2. now the batch exists
         reached("before confirm")
@@ -101,6 +106,11 @@ class BatchInProgress:
         """Removes what was written; the batch never existed."""
         for writer in (*self._complete, *self._open.values()):
             writer.discard()
+
+    def _incomplete(self, kind: BatchKind, files: tuple[LandedFile, ...]) -> tuple[TableName, ...]:
+        # A copy brings what the log did not.
+        whole = {file.table for file in files} if kind is BatchKind.COPY else set()
+        return tuple(table for table in self.origin.incomplete if table not in whole)
 
     def _publish_files(self) -> tuple[LandedFile, ...]:
         parts: dict[TableName, int] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from analytics_replica.domain.batches import BatchKind, Manifest, SlotState
 from analytics_replica.domain.clock import Clock
@@ -19,6 +19,7 @@ from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import CopyFailed, DemoError, PositionMismatch
 from analytics_replica.landing.batch import Origin
+from analytics_replica.landing.holes import STILL, Holes
 from analytics_replica.landing.initial_copy import copy_tables
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest
@@ -26,18 +27,19 @@ from analytics_replica.landing.stream import CaptureWork, Target, drain
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings, masking_keys
-from analytics_replica.source.replication import SourceConnection
-from analytics_replica.source.slot import (
-    guard_resume,
-    require_policy_published,
-    require_prepared,
-)
+from analytics_replica.source.publications import Wanted
+from analytics_replica.source.replication import SourceConnection, SystemIdentity
+from analytics_replica.source.slot import SourceState, guard_resume, require_prepared
 from analytics_replica.source.snapshot import PhysicalCopy, base_backup, inspect
 
 
 @dataclass(frozen=True)
 class CaptureReport:
-    """What one capture did. `rows` counts landed events per table, also those of a first copy."""
+    """What one capture did. `rows` counts landed events per table, also those of a first copy.
+
+    `incomplete` says of each table with a hole why, as far as this capture knows; `unlisted` are
+    tables that are published, were not asked for, and are left out.
+    """
 
     manifests: tuple[Manifest, ...]
     position: Lsn
@@ -45,6 +47,8 @@ class CaptureReport:
     slot: SlotState
     seconds: float
     first_copy: bool
+    incomplete: Mapping[TableName, str] = field(default_factory=dict)
+    unlisted: tuple[TableName, ...] = ()
 
 
 def capture(
@@ -68,7 +72,9 @@ def capture(
     dsn = settings.secrets.get(source_settings.dsn)
     with store.one_writer(), SourceConnection(dsn) as source:
         store.sweep()
-        work, target = _prepared(settings, clock, progress, store, source, reached)
+        work, target, found = _prepared(
+            settings, clock, progress, store, source, reached, first_copy=first_copy
+        )
         copied = work.last is None or first_copy
         if copied:
             _first_copy(work, dsn)
@@ -82,7 +88,16 @@ def capture(
             rows[file.table] += file.rows
     seconds = (clock.now() - began).total_seconds()
     landed = tuple(work.landed)
-    return CaptureReport(landed, work.position, rows, work.origin.slot, seconds, copied)
+    return CaptureReport(
+        landed,
+        work.position,
+        rows,
+        work.origin.slot,
+        seconds,
+        copied,
+        incomplete={t: found.reasons.get(t, STILL) for t in work.origin.incomplete},
+        unlisted=found.unlisted,
+    )
 
 
 def _prepared(
@@ -92,18 +107,28 @@ def _prepared(
     store: Store,
     source: SourceConnection,
     reached: Callable[[str], None],
-) -> tuple[CaptureWork, Target]:
-    """The work to do and how far the present reaches; errors if production is not ready."""
+    *,
+    first_copy: bool,
+) -> tuple[CaptureWork, Target, Holes]:
+    """The work, how far the present reaches, what is missing; errors if production is not ready."""
     names = settings.replica.source
     policy = Policy.from_settings(settings)
     system = source.identify()
     state = source.read_state(names.slot, names.publication)
-    require_prepared(state, names.slot, names.publication)
-    require_policy_published(state, {table: policy.published(table) for table in policy.tables})
+    require_prepared(state, names.slot, names.publication, standby=names.decode_from_standby)
+    last = last_manifest(store)
+    found = Holes.of(state, Wanted.of(settings), None if first_copy or last is None else last[0])
     identity = state.identity(
         system.system_identifier, system.timeline, names.slot, names.publication
     )
-    origin = Origin(identity, state.slot_state(system.flushed), policy.fingerprint)
+    origin = Origin(
+        identity,
+        state.slot_state(system.flushed),
+        policy.fingerprint,
+        found.publications,
+        found.incomplete,
+        found.tokens,
+    )
     work = CaptureWork(
         settings=settings,
         clock=clock,
@@ -114,10 +139,16 @@ def _prepared(
         origin=origin,
         reached=reached,
         server_major=state.server_version // 10_000,
-        last=last_manifest(store),
+        last=last,
     )
-    written = max(system.flushed, state.present)
-    return work, Target(system.flushed, written, state.flushed_within)
+    return work, _target(system, state), found
+
+
+def _target(system: SystemIdentity, state: SourceState) -> Target:
+    if state.in_recovery:
+        # A standby decodes what it has replayed; what it only received may wait there for long.
+        return Target(state.present, state.present, state.flushed_within)
+    return Target(system.flushed, max(system.flushed, state.present), state.flushed_within)
 
 
 def _first_copy(work: CaptureWork, dsn: str) -> None:

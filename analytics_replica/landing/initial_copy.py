@@ -43,7 +43,8 @@ def copy_tables(
     opened = connect(copy.dsn, application="analytics-replica first copy")
     try:
         with opened:
-            found = read_tables(opened, set(policy.tables))
+            read = read_tables(opened, set(policy.tables))
+            found = {name: policy.captured(table) for name, table in read.items()}
             require_classified(found, policy)
             rows: dict[TableName, int] = {}
             for number, (name, table) in enumerate(sorted(found.items())):

@@ -7,7 +7,7 @@ what precedes the stream (capture.py), one batch's files (batch.py), decoding (s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -63,6 +63,7 @@ class CaptureWork:
     def has_landed(self, manifest: Manifest, digest: str) -> None:
         """Remembers the newest batch."""
         self.last = (manifest, digest)
+        self.origin = replace(self.origin, incomplete=manifest.incomplete)
         self.landed.append(manifest)
 
 
@@ -85,7 +86,7 @@ def drain(work: CaptureWork, source: SourceConnection, target: Target) -> None:
     Terminates under constant writes, because `target` stands still. After an error the batches
     that have a manifest stay; the rest is read again by the next capture.
     """
-    source.start(work.origin.source.slot, work.origin.source.publication, work.position)
+    source.start(work.origin.source.slot, work.origin.publications, work.position)
     stream = _Stream(work, source, Shapes.landed(work.store, work.policy, work.keys))
     try:
         stream.run(target)
@@ -139,6 +140,9 @@ class _Stream:
 
     def _write(self, relations: Iterable[Pending]) -> None:
         for pending in relations:
+            if pending.table.name not in self.work.policy.tables:
+                pending.clear()  # published and not listed: capture's report names it
+                continue
             table, seal = self.shapes.of(pending.table)
             events = sealed_events(pending, table, seal, self.collector.commit_times)
             pending.clear()
