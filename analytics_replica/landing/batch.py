@@ -35,6 +35,7 @@ class Origin:
     policy: str
     publications: tuple[str, ...] = ()
     incomplete: tuple[TableName, ...] = ()
+    emptied: frozenset[TableName] = frozenset()
     published: tuple[tuple[TableName, str], ...] = ()
 
 
@@ -108,8 +109,13 @@ class BatchInProgress:
             writer.discard()
 
     def _incomplete(self, kind: BatchKind, files: tuple[LandedFile, ...]) -> tuple[TableName, ...]:
-        # A copy brings what the log did not.
-        whole = {file.table for file in files} if kind is BatchKind.COPY else set()
+        # A copy brings what the log did not; a TRUNCATE explains partitions that were emptied.
+        copied = kind is BatchKind.COPY
+        whole = {
+            file.table
+            for file in files
+            if copied or (file.truncates and file.table in self.origin.emptied)
+        }
         return tuple(table for table in self.origin.incomplete if table not in whole)
 
     def _publish_files(self) -> tuple[LandedFile, ...]:

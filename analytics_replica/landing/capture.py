@@ -127,6 +127,7 @@ def _prepared(
         policy.fingerprint,
         found.publications,
         found.incomplete,
+        found.emptied,
         found.tokens,
     )
     work = CaptureWork(

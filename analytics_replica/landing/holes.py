@@ -23,11 +23,13 @@ class Holes:
     """What a capture must record of tables that are not published as they should be.
 
     `incomplete`: every table with a hole, also from before. `reasons`: of those noticed now.
+    `emptied`: of those, the ones that have none if the log tells a TRUNCATE of them.
     `tokens`: of the tables without fault, see Manifest.published. `publications`: to start with.
     """
 
     incomplete: tuple[TableName, ...]
     reasons: Mapping[TableName, str]
+    emptied: frozenset[TableName]
     unlisted: tuple[TableName, ...]
     tokens: tuple[tuple[TableName, str], ...]
     publications: tuple[str, ...]
@@ -42,8 +44,10 @@ class Holes:
         require_published(agreement, every=last is None)
         publications = state.stream_publications(None if last is None else last.source)
         reasons: dict[TableName, str] = {}
+        emptied: frozenset[TableName] = frozenset()
         if last is not None:
             reasons = agreement.holes_since(dict(last.published))
+            emptied = agreement.emptied_since(dict(last.published)) - set(last.incomplete)
             for table, member in agreement.members.items():
                 if member.publication not in publications:
                     reasons[table] = f"came into publication {member.publication} only now"
@@ -51,6 +55,7 @@ class Holes:
         return cls(
             incomplete=tuple(sorted(before | set(reasons))),
             reasons=reasons,
+            emptied=emptied,
             unlisted=tuple(sorted(agreement.unlisted)),
             tokens=tuple(sorted(agreement.tokens.items())),
             publications=publications,

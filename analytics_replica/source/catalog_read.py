@@ -68,8 +68,8 @@ select json_build_object(
                     or i.cmin::text::int - a.cmin::text::int not between 0 and 3
                 from part join pg_inherits i on i.inhparent = part.oid and c.relkind = 'p'
                 join pg_attribute a on a.attrelid = i.inhrelid and a.attnum = -1)
-            select json_agg(json_build_array(k.oid::bigint, k.relfilenode::bigint, part.attached)
-                       order by k.oid) filter (where k.oid <> c.oid) as parts,
+            select json_agg(json_build_array(k.oid::bigint, k.relfilenode::bigint, k.xmin::text,
+                       part.attached) order by k.oid) filter (where k.oid <> c.oid) as parts,
                    bool_or(k.relkind = 'r' and case
                        when k.relreplident = 'f' then to_jsonb(m) ->> 'prattrs' is not null
                        else not exists (

@@ -165,8 +165,12 @@ def _of_policy(
     wanted = Wanted.of(settings)
     agreement = state.agreement(wanted)
     tokens = {} if last is None else dict(last.published)
+    holes_now = agreement.holes_since(tokens)
+    explained = agreement.emptied_since(tokens)
     findings = [
-        Finding(str(table), why) for table, why in sorted(agreement.holes_since(tokens).items())
+        Finding(str(table), why)
+        for table, why in sorted(holes_now.items())
+        if table not in explained
     ]
     holes = len(findings)
     findings += [

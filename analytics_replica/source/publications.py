@@ -59,11 +59,13 @@ class Wanted:
 class Part:
     """A partition below a published table: where its rows are, and whether it was attached.
 
-    A partition that was made as one held no row before; one that was attached may have.
+    A partition that was made as one held no row before; one that was attached may have. `file` is
+    another after a TRUNCATE or a rewrite, which `writer` did, a transaction.
     """
 
     oid: int
     file: int
+    writer: str
     attached: bool
 
 
@@ -93,7 +95,9 @@ class Member:
     def token(self) -> str:
         """What a manifest records, for `hole_since` to compare with later."""
         newest = max((part.oid for part in self.parts), default=0)
-        return f"{self.entry}/{self.options}/{newest}/{self._digest(newest)}"
+        latest = max((part.file for part in self.parts), default=0)
+        same = "/".join(self._digests(newest))
+        return f"{self.entry}/{self.options}/{newest}/{latest}/{same}"
 
     def hole_since(self, token: str) -> str | None:
         """Why changes may be missing since `token` was recorded; None if none can be.
@@ -101,20 +105,35 @@ class Member:
         Of a partition that is dropped, detached or truncated, or attached with rows in it, the log
         says nothing: PostgreSQL publishes rows under the root, and these are no changes of rows.
         """
-        entry, options, newest, digest = token.split("/")
+        entry, options, newest, _, *same = token.split("/")
         if entry != str(self.entry):
             return "was out of the publication for a time"
         if options != self.options:
             return "is in a publication whose options were altered, and may have been others"
-        if digest != self._digest(int(newest)):
+        if same != self._digests(int(newest)):
             return "lost, truncated or rewrote a partition, which the log does not tell"
         if any(part.attached for part in self.parts if part.oid > int(newest)):
             return "had a partition attached, whose earlier rows the log does not have"
         return None
 
-    def _digest(self, newest: int) -> str:
+    def emptied_since(self, token: str) -> bool:
+        """Whether all that is unseen since `token` is what a TRUNCATE of the whole table does.
+
+        One transaction gave every partition a new file. The log tells a TRUNCATE of the root.
+        """
+        entry, options, newest, latest, oids, _ = token.split("/")
+        before = [part for part in self.parts if part.oid <= int(newest) and part.file]
+        return (
+            (entry, options) == (str(self.entry), self.options)
+            and oids == self._digests(int(newest))[0]
+            and all(part.file > int(latest) for part in before)
+            and len({part.writer for part in before}) == 1
+            and not any(part.attached for part in self.parts if part.oid > int(newest))
+        )
+
+    def _digests(self, newest: int) -> list[str]:
         known = sorted((part.oid, part.file) for part in self.parts if part.oid <= newest)
-        return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+        return [_digest([oid for oid, _ in known]), _digest(known)]
 
 
 @dataclass(frozen=True)
@@ -123,7 +142,7 @@ class Agreement:
 
     `faults`: listed tables whose changes do not all come, and why; only they stop. `unlisted`:
     tables that are published and that nobody listed; their changes are left out. `blocked`: tables
-    of which production's own updates fail. `tokens`: of every listed table without fault.
+    of which production's own updates fail. `members`: of every listed table without fault.
     """
 
     faults: Mapping[TableName, str]
@@ -144,6 +163,18 @@ class Agreement:
             if reason is not None:
                 found[table] = reason
         return found
+
+    def emptied_since(self, tokens: Mapping[TableName, str]) -> frozenset[TableName]:
+        """The tables in `holes_since` that have none if the log has a TRUNCATE of them."""
+        return frozenset(
+            table
+            for table, member in self.members.items()
+            if table in tokens and member.emptied_since(tokens[table])
+        )
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def members_of(body: Mapping[str, Any]) -> tuple[Member, ...]:

@@ -30,10 +30,10 @@ select exists (select from {table} where {lsn} < %s::pg_lsn)
 def check_drift(conn: Connection, settings: Settings, store: Store) -> Mapping[TableName, Verdict]:
     """A verdict for each table of replica.yaml.
 
-    FAIL: changes of the table were not published, the table is quarantined, a column is sealed (nobody classified it), a listed column no
-    longer comes, rows from before a change of policy are still treated as before, or staging has
-    other columns than were landed. CANNOT_TELL: it was never applied, or a column came later than
-    rows that are there, which may have had values in it.
+    FAIL: changes of the table were not published, it is quarantined, a column is sealed (nobody
+    classified it), a listed column no longer comes, rows from before a change of policy are still
+    treated as before, or staging has other columns than were landed. CANNOT_TELL: it was never
+    applied, or a column came later than rows that are there, which may have had values in it.
     """
     policy = Policy.from_settings(settings)
     ledger = read(conn)

@@ -126,10 +126,7 @@ def test_an_append_only_table_with_a_key_and_identity_nothing_keeps_every_insert
     made.capture()
     production.execute("delete from log; insert into log values (1, 'second')")
     made.capture()
-    assert made.landed("public.log", "_replica_op, id, v") == [
-        ("i", 1, "first"),
-        ("i", 1, "second"),
-    ]
+    assert made.landed("public.log", "_replica_op, v") == [("i", "first"), ("i", "second")]
     apply_pending(made.settings, SystemClock())
     rows = made.warehouse.rows("select id, v from staging.log order by v")
     assert rows == [(1, "first"), (1, "second")]
@@ -249,13 +246,13 @@ def test_the_script_with_other_columns_makes_no_hole(two: Pipeline) -> None:
 
 def test_a_publication_without_any_listed_table_stops_capture(two: Pipeline) -> None:
     two.production.execute("alter publication analytics_replica drop table a, b")
-    with pytest.raises(SourceNotPrepared, match="public.a, which replica.yaml lists"):
+    with pytest.raises(SourceNotPrepared, match=r"public\.a, which replica\.yaml lists"):
         two.capture()
 
 
 def test_a_first_copy_wants_every_table(two: Pipeline) -> None:
     two.production.execute("alter publication analytics_replica drop table b")
-    with pytest.raises(SourceNotPrepared, match="public.b, which replica.yaml lists"):
+    with pytest.raises(SourceNotPrepared, match=r"public\.b, which replica\.yaml lists"):
         two.capture(first_copy=True)
 
 
@@ -272,8 +269,10 @@ def test_a_first_copy_wants_every_table(two: Pipeline) -> None:
             "leaves out",
         ),
         (
-            "create publication analytics_replica for table a; "
-            "create publication analytics_replica_inserts for table a",
+            """
+            create publication analytics_replica for table a;
+            create publication analytics_replica_inserts for table a
+            """,
             "something else than inserts",
         ),
     ],
