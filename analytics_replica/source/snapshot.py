@@ -14,6 +14,7 @@ import contextlib
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from analytics_replica.domain.tables import Table
 from analytics_replica.errors import CopyFailed, DemoError, SourceError
 from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.connect import Connection, connect, parts_of, refused
-from analytics_replica.postgres.local_server import LocalServer
+from analytics_replica.postgres.local_server import START_TIMEOUT_S, LocalServer
 
 BACKUP: Final = "base_backup"
 
@@ -83,7 +84,9 @@ def base_backup(
         server.prepare_directory()
         _take(server, source_dsn, checkpoint)
         _recover(server)
-        yield inspect(_as_superuser(server, source_dsn))
+        dsn = _as_superuser(server, source_dsn)
+        _stand_still(dsn)
+        yield inspect(dsn)
     except DemoError:
         # The server's log is not repeated: production's own log is part of a base backup.
         raise _failed(
@@ -212,6 +215,26 @@ def _recover(server: LocalServer) -> None:
             "hba_file": str(data / "copy_hba.conf"),
         }
     )
+
+
+def _stand_still(dsn: str) -> None:
+    """Waits until replay is paused.
+
+    A backup that was taken from a silent standby has nothing behind its consistent point, where
+    recovery would stop by itself; it waits for more log there, and is asked to pause.
+    """
+    opened = connect(dsn, application="analytics-replica first copy")
+    give_up_at = time.monotonic() + START_TIMEOUT_S
+    try:
+        with opened, opened.cursor() as cursor:
+            cursor.execute("select pg_wal_replay_pause()")
+            while time.monotonic() < give_up_at:
+                cursor.execute("select pg_get_wal_replay_pause_state()")
+                if cursor.fetchone() == ("paused",):
+                    return
+                time.sleep(0.05)
+    finally:
+        opened.close()
 
 
 def _as_superuser(server: LocalServer, source_dsn: str) -> str:
