@@ -27,6 +27,7 @@ from analytics_replica.landing.stream import CaptureWork, Target, drain
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings, masking_keys
+from analytics_replica.settings.schema import Source
 from analytics_replica.source.publications import Wanted
 from analytics_replica.source.replication import SourceConnection, SystemIdentity
 from analytics_replica.source.slot import SourceState, guard_resume, require_prepared
@@ -82,19 +83,21 @@ def capture(
         elif work.last is not None:
             guard_resume(work.last[0], work.origin.source, work.origin.slot)
         drain(work, source, target)
+    return _report(work, found, (clock.now() - began).total_seconds(), copied=copied)
+
+
+def _report(work: CaptureWork, found: Holes, seconds: float, *, copied: bool) -> CaptureReport:
     rows: Counter[TableName] = Counter()
     for manifest in work.landed:
         for file in manifest.files:
             rows[file.table] += file.rows
-    seconds = (clock.now() - began).total_seconds()
-    landed = tuple(work.landed)
     return CaptureReport(
-        landed,
-        work.position,
-        rows,
-        work.origin.slot,
-        seconds,
-        copied,
+        manifests=tuple(work.landed),
+        position=work.position,
+        rows=rows,
+        slot=work.origin.slot,
+        seconds=seconds,
+        first_copy=copied,
         incomplete={t: found.reasons.get(t, STILL) for t in work.origin.incomplete},
         unlisted=found.unlisted,
     )
@@ -118,18 +121,7 @@ def _prepared(
     require_prepared(state, names.slot, names.publication, standby=names.decode_from_standby)
     last = last_manifest(store)
     found = Holes.of(state, Wanted.of(settings), None if first_copy or last is None else last[0])
-    identity = state.identity(
-        system.system_identifier, system.timeline, names.slot, names.publication
-    )
-    origin = Origin(
-        identity,
-        state.slot_state(system.flushed),
-        policy.fingerprint,
-        found.publications,
-        found.incomplete,
-        found.emptied,
-        found.tokens,
-    )
+    origin = _origin(state, system, names, policy, found)
     work = CaptureWork(
         settings=settings,
         clock=clock,
@@ -143,6 +135,22 @@ def _prepared(
         last=last,
     )
     return work, _target(system, state), found
+
+
+def _origin(
+    state: SourceState, system: SystemIdentity, names: Source, policy: Policy, found: Holes
+) -> Origin:
+    return Origin(
+        source=state.identity(
+            system.system_identifier, system.timeline, names.slot, names.publication
+        ),
+        slot=state.slot_state(system.flushed),
+        policy=policy.fingerprint,
+        publications=found.publications,
+        incomplete=found.incomplete,
+        emptied=found.emptied,
+        published=found.tokens,
+    )
 
 
 def _target(system: SystemIdentity, state: SourceState) -> Target:

@@ -77,26 +77,7 @@ def _of_state(
     settings: Settings, system: SystemIdentity, state: SourceState, last: Manifest | None
 ) -> Iterator[Verdict]:
     source = settings.replica.source
-    fine_slot = {
-        "plugin": "pgoutput",
-        "database": state.database,
-        "wal_status": "reserved",
-        "restart_lsn": "0/1",
-        "active_pid": None,
-    }
-    fine_server = replace(
-        state,
-        server_version=SUPPORTED[-1] * 10_000,
-        in_recovery=source.decode_from_standby,
-        wal_level="logical",
-    )
-    # The guard stops at the first fault, so each question is asked with all else as it should be.
-    fine = replace(fine_server, publication=_FINE_PUBLICATION, inserts=None, slot=fine_slot)
-    alone = {
-        WAL_LEVEL: replace(fine, wal_level=state.wal_level),
-        PUBLICATION: replace(fine, publication=state.publication, inserts=state.inserts),
-        SLOT: replace(fine, slot=state.slot),
-    }
+    alone = _one_at_a_time(state, standby=source.decode_from_standby)
 
     def prepared(question: str) -> Verdict:
         return _asked(
@@ -117,6 +98,30 @@ def _of_state(
     slot = prepared(SLOT)
     yield _failover(settings, state) or slot if slot.passed else slot
     yield _of_position(settings, system, state, last)
+
+
+def _one_at_a_time(state: SourceState, *, standby: bool) -> dict[str, SourceState]:
+    """For each question the state with all else as it should be: the guard stops at one fault."""
+    fine = replace(
+        state,
+        server_version=SUPPORTED[-1] * 10_000,
+        in_recovery=standby,
+        wal_level="logical",
+        publication=_FINE_PUBLICATION,
+        inserts=None,
+        slot={
+            "plugin": "pgoutput",
+            "database": state.database,
+            "wal_status": "reserved",
+            "restart_lsn": "0/1",
+            "active_pid": None,
+        },
+    )
+    return {
+        WAL_LEVEL: replace(fine, wal_level=state.wal_level),
+        PUBLICATION: replace(fine, publication=state.publication, inserts=state.inserts),
+        SLOT: replace(fine, slot=state.slot),
+    }
 
 
 def _of_server(settings: Settings, state: SourceState) -> Verdict:

@@ -242,7 +242,7 @@ def _fault(table: TableName, member: Member | None, publication: str, wanted: Wa
         return "has child tables (INHERITS), whose rows come under their own names"
     missing = sorted(set(wanted.tables[table]) - set(member.columns))
     if missing:
-        return f"is published without its column {missing[0]}"
+        return f"is published without {table}.{missing[0]}"
     return None
 
 
