@@ -212,3 +212,12 @@ class ReplicaFile(_Part):
     gold: Gold
     deadlines: Deadlines = Deadlines()
     alerts: Alerts = Alerts()
+
+    @model_validator(mode="after")
+    def _second_publication_has_a_name(self) -> ReplicaFile:
+        # PostgreSQL cuts longer names silently, and `_inserts` would be what it cuts.
+        longest = 63 - len("_inserts")
+        appends = any(rules.append_only for rules in self.tables.values())
+        if appends and len(self.source.publication.encode()) > longest:
+            raise ValueError(f"with append_only tables, `publication` has at most {longest} bytes")
+        return self

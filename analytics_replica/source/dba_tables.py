@@ -114,7 +114,7 @@ begin
         select coalesce(jsonb_object_agg(m.prrelid,
             coalesce(substring(said from ' ' || m.oid || '=([0-9]+)'), m.oid::text)), '{{}}')
         into origins from pg_publication_rel m
-        where m.prpubid = target.oid and to_jsonb(m) ->> 'prqual' is null;
+        where m.prpubid = target.oid;
         if target.items <> '{{}}' then
             execute format('alter publication %I set table ', target.pubname)
                 || array_to_string(target.items, ', ');

@@ -284,11 +284,20 @@ def test_the_slot_is_kept_on_standbys_if_replica_yaml_says_so(
     assert {a.about: a.passed for a in preflight(made.settings)}[SLOT]
 
 
-def test_two_settings_that_exclude_each_other_are_refused(
-    production: Database, pipeline: Callable[..., Pipeline]
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"source.failover": True, "source.decode_from_standby": True},
+            "no `failover` for a slot that is on a standby",
+        ),
+        ({"source.publication": "p" * 56}, "`publication` has at most 55 bytes"),
+    ],
+)
+def test_settings_that_postgresql_could_not_have_are_refused(
+    pipeline: Callable[..., Pipeline], changes: dict[str, object], says: str
 ) -> None:
-    made = pipeline(
-        {"public.t": BOTH}, **{"source.failover": True, "source.decode_from_standby": True}
-    )
-    with pytest.raises(SettingsInvalid, match="no `failover` for a slot that is on a standby"):
+    made = pipeline({"public.t": BOTH}, **changes)
+    made.append_only = ("public.t",)
+    with pytest.raises(SettingsInvalid, match=says):
         assert made.settings

@@ -83,6 +83,7 @@ def test_changes_of_partitions_arrive_under_the_root_and_make_no_hole(
         sales.prepare()
         sales.capture(first_copy=True)
         changes = "update sales set day = 22 where day = 12; delete from sales where day = 13"
+    sales.changes["landing.batch_rows"] = 1  # so that the batches end where the changes do
     for statement in changes.split(";"):
         sales.production.execute(statement)
     assert not incomplete_after(sales)
@@ -100,7 +101,10 @@ def test_changes_of_partitions_arrive_under_the_root_and_make_no_hole(
             "alter table sales attach partition old for values from (40) to (50)",
             id="attach with rows",
         ),
-        pytest.param("truncate sales_1, sales_2", id="truncate all leaves"),
+        pytest.param(
+            "truncate sales_1, sales_2; insert into sales values (500, 11, 'x')",
+            id="truncate all leaves",
+        ),
         pytest.param(
             "truncate sales; insert into sales values (1, 11, 'x'); truncate sales_1",
             id="truncate root, then a leaf",
