@@ -203,11 +203,12 @@ def test_a_full_identity_table_without_a_key_arrives_with_its_updates_and_delete
     ]
 
 
+@pytest.mark.parametrize("kind", ["stored", "virtual"])
 def test_a_full_identity_with_a_generated_column_is_refused_where_its_updates_would_fail(
-    production: Database, pipeline: Callable[..., Pipeline]
+    production: Database, pipeline: Callable[..., Pipeline], kind: str
 ) -> None:
     production.execute(
-        "create table t (id int, v text, g text generated always as (v || '!') stored); "
+        f"create table t (id int, v text, g text generated always as (v || '!') {kind}); "
         "alter table t replica identity full"
     )
     with pytest.raises(psycopg2.errors.RaiseException, match="FULL and a generated column"):

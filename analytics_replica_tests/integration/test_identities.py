@@ -21,6 +21,10 @@ LARGE = "string_agg(md5({seed} || i::text), '')"
 
 IDENTITIES = {
     "default": "create table t (id int primary key, code text not null, n int, body text)",
+    "generated columns beside": """
+        create table t (id int primary key, code text not null, n int, body text,
+            g text generated always as (code || '!') stored, h int generated always as (n + 1))
+    """,
     "index": """
         create table t (id int not null, code text not null, n int, body text);
         create unique index by_code on t (code); alter table t replica identity using index by_code
@@ -92,7 +96,7 @@ def table(
         "k.i::text || repeat(md5(k.i::text), 80)" if request.param == "large key" else "'c' || k.i"
     )
     production.execute(
-        f"insert into t select k.i, {key}, k.i, (select {LARGE.format(seed='k.i')} "
+        f"insert into t (id, code, n, body) select k.i, {key}, k.i, (select {LARGE.format(seed='k.i')} "
         "from generate_series(1, 200) i) from generate_series(1, 5) k (i)"
     )
     made = pipeline({"public.t": COLUMNS})
