@@ -95,9 +95,10 @@ def table(
     key = (
         "k.i::text || repeat(md5(k.i::text), 80)" if request.param == "large key" else "'c' || k.i"
     )
+    body = f"select {LARGE.format(seed='k.i')} from generate_series(1, 200) i"
     production.execute(
-        f"insert into t (id, code, n, body) select k.i, {key}, k.i, (select {LARGE.format(seed='k.i')} "
-        "from generate_series(1, 200) i) from generate_series(1, 5) k (i)"
+        f"insert into t (id, code, n, body) select k.i, {key}, k.i, ({body}) "
+        "from generate_series(1, 5) k (i)"
     )
     made = pipeline({"public.t": COLUMNS})
     made.prepare()
