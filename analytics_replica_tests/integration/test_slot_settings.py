@@ -1,6 +1,6 @@
 """What replica.yaml asks of the slot, and what it cannot ask, judged by PostgreSQL.
 
-Not here: the tables of the script (test_dba_script.py), a standby (test_decoding_from_a_standby.py).
+Not here: the tables of the script (test_dba_script.py), decoding from a standby (scenarios).
 """
 
 from __future__ import annotations
