@@ -14,7 +14,7 @@ import typer
 from analytics_replica.cli.follow import follow_until_stopped
 from analytics_replica.cli.invocation import Invocation
 from analytics_replica.cli.progress import shown_progress
-from analytics_replica.cli.terminal import say, say_json, show_table
+from analytics_replica.cli.terminal import note, say, say_json, show_table
 from analytics_replica.cli.usage import epilog
 from analytics_replica.domain.clock import SystemClock
 from analytics_replica.errors import (
@@ -94,6 +94,13 @@ def _show(report: CaptureReport, *, as_json: bool) -> None:
     if report.rows:
         rows = sorted(report.rows.items())
         show_table(("table", "events"), [(table, f"{count:,}") for table, count in rows])
+    for table, why in report.incomplete.items():
+        note(
+            f"{table} {why}; the other tables went on. Have the DBA run what `analytics-replica "
+            f"source sql` prints, then copy it again: `analytics-replica resync {table}`."
+        )
+    for table in report.unlisted:
+        note(f"{table} is published, and replica.yaml does not list it: it is left out.")
     say(f"Production keeps {report.slot.retained_bytes / 2**20:,.1f} MB of log for us.")
 
 
@@ -103,6 +110,8 @@ def _as_json(report: CaptureReport) -> dict[str, Any]:
         "first_copy": report.first_copy,
         "batches": len(report.manifests),
         "events": {str(table): count for table, count in sorted(report.rows.items())},
+        "incomplete": {str(table): why for table, why in sorted(report.incomplete.items())},
+        "unlisted": [str(table) for table in report.unlisted],
         "retained_bytes": report.slot.retained_bytes,
         "seconds": round(report.seconds, 3),
     }

@@ -14,10 +14,10 @@ from analytics_replica.cli.invocation import Invocation
 from analytics_replica.cli.terminal import note
 from analytics_replica.cli.usage import epilog
 from analytics_replica.errors import SettingsInvalid
-from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.connect import parts_of
 from analytics_replica.settings.load import Settings
-from analytics_replica.source.dba import dba_script
+from analytics_replica.source.dba import Preparation
+from analytics_replica.source.publications import Wanted
 
 SQL_EPILOG: Final = epilog("analytics-replica source sql --output prepare.sql", SettingsInvalid)
 
@@ -58,11 +58,4 @@ def script_of(settings: Settings) -> str:
             why="The script gives one role the right to read the log of one database.",
             next="Write it as postgresql://role@host:port/database.",
         )
-    policy = Policy.from_settings(settings)
-    return dba_script(
-        role=parts["user"],
-        database=parts["dbname"],
-        slot=source.slot,
-        publication=source.publication,
-        tables={table: policy.published(table) for table in policy.tables},
-    )
+    return Preparation(parts["user"], parts["dbname"], source, Wanted.of(settings)).script()

@@ -26,12 +26,12 @@ from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.capture import capture
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest, manifests
-from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import Connection, connect, connection
 from analytics_replica.settings.load import Settings, load_settings
-from analytics_replica.source.dba import dba_statements
+from analytics_replica.source.dba import Preparation
+from analytics_replica.source.publications import Wanted
 
 TRANSACTIONS: Final = 2_000
 PLANTED: Final = 4_000
@@ -143,14 +143,9 @@ class Tour:
         with self._step(
             "DBA script", "role, publication and slot, as `analytics-replica source sql` prints"
         ) as says:
-            policy = Policy.from_settings(settings)
-            statements = dba_statements(
-                role="analytics_replica",
-                database="shop",
-                slot=settings.replica.source.slot,
-                publication=settings.replica.source.publication,
-                tables={table: policy.published(table) for table in policy.tables},
-            )
+            statements = Preparation(
+                "analytics_replica", "shop", settings.replica.source, Wanted.of(settings)
+            ).statements()
             with closing(connect(servers.production_admin_dsn)) as opened:
                 opened.autocommit = True
                 with opened.cursor() as cursor:

@@ -103,6 +103,8 @@ class SourceIdentity:
     slot: str
     publication: str
     publication_fingerprint: str
+    inserts_fingerprint: str = ""
+    """Of the publication with the append-only tables; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,12 @@ class Manifest:
     last_commit_at: datetime | None
     captured_at: datetime
     previous: str
+    incomplete: tuple[TableName, ...] = ()
+    """Tables that have a hole since some batch: changes that were not published. They stay here
+    until they are copied again."""
+    published: tuple[tuple[TableName, str], ...] = ()
+    """What tells a table that was in the publication all the time from one that was taken out and
+    put back, for each table that was published as it should be."""
 
     @property
     def position(self) -> Lsn:

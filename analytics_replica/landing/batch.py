@@ -39,6 +39,10 @@ class Origin:
     source: SourceIdentity
     slot: SlotState
     policy: str
+    publications: tuple[str, ...] = ()
+    incomplete: tuple[TableName, ...] = ()
+    emptied: frozenset[TableName] = frozenset()
+    published: tuple[tuple[TableName, str], ...] = ()
 
 
 @dataclass
@@ -101,6 +105,8 @@ class BatchInProgress:
             last_commit_at=last_commit_at,
             captured_at=now,
             previous=self.previous,
+            incomplete=self._incomplete(kind, files),
+            published=self.origin.published,
         )
         digest = publish_manifest(self.store, manifest)  # 2. now the batch exists
         self.reached("confirm")
@@ -110,6 +116,16 @@ class BatchInProgress:
         """Removes what was written; the batch never existed."""
         for writer in (*self._complete, *self._open.values()):
             writer.discard()
+
+    def _incomplete(self, kind: BatchKind, files: tuple[LandedFile, ...]) -> tuple[TableName, ...]:
+        # A copy brings what the log did not; a TRUNCATE explains partitions that were emptied.
+        copied = kind is BatchKind.COPY
+        whole = {
+            file.table
+            for file in files
+            if copied or (file.truncates and file.table in self.origin.emptied)
+        }
+        return tuple(table for table in self.origin.incomplete if table not in whole)
 
     def _publish_files(self) -> tuple[LandedFile, ...]:
         parts: dict[TableName, int] = {}

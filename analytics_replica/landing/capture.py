@@ -11,8 +11,8 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from analytics_replica.domain.batches import Manifest, SlotState
@@ -25,6 +25,7 @@ from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.copy_area import sweep_copies
 from analytics_replica.landing.courses import Following, ToThePresent
 from analytics_replica.landing.first_copy import sweep_base_backup, take_first_copy
+from analytics_replica.landing.holes import STILL, Holes
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest, manifests
 from analytics_replica.landing.points import Reached, unheard
@@ -32,12 +33,10 @@ from analytics_replica.landing.recopy import adopt_copies
 from analytics_replica.landing.stream import CaptureWork, stream
 from analytics_replica.masking.policy import Policy
 from analytics_replica.settings.load import Settings, masking_keys
-from analytics_replica.source.replication import SourceConnection
-from analytics_replica.source.slot import (
-    guard_resume,
-    require_policy_published,
-    require_prepared,
-)
+from analytics_replica.settings.schema import Source
+from analytics_replica.source.publications import Wanted
+from analytics_replica.source.replication import SourceConnection, SystemIdentity
+from analytics_replica.source.slot import SourceState, guard_resume, require_prepared
 
 FOLLOWER_PATIENCE: Final = timedelta(minutes=10)
 """How long a capture waits for the follower to land the present before it says that it did not."""
@@ -47,7 +46,11 @@ _LOOK_S: Final = 0.2
 
 @dataclass(frozen=True)
 class CaptureReport:
-    """What one capture did. `rows` counts landed events per table, also those of a first copy."""
+    """What one capture did. `rows` counts landed events per table, also those of a first copy.
+
+    `incomplete`: tables with a hole, and why. `unlisted`: what is published and not in
+    replica.yaml, and so was left out.
+    """
 
     manifests: tuple[Manifest, ...]
     position: Lsn
@@ -55,6 +58,8 @@ class CaptureReport:
     slot: SlotState
     seconds: float
     first_copy: bool
+    incomplete: Mapping[TableName, str] = field(default_factory=dict)
+    unlisted: tuple[TableName, ...] = ()
 
 
 def capture(
@@ -77,11 +82,10 @@ def capture(
     store = Store(settings.landing_url)
     if not first_copy and store.is_followed():
         return await_follower(settings, clock, store)
-    with _ready(settings, clock, progress, reached) as (work, source, course):
-        copied = work.last is None or first_copy
-        stream(work, source, _begun(work, source, course, first_copy=first_copy))
-        adopt_copies(work)  # what waited for just this position, if silence made no batch
-    return _report(work, clock.now() - began, first_copy=copied)
+    with _ready(settings, clock, progress, reached, first_copy=first_copy) as ready:
+        stream(ready.work, ready.source, ready.begun())
+        adopt_copies(ready.work)  # what waited for just this position, if silence made no batch
+    return ready.report(clock.now() - began)
 
 
 def follow(
@@ -101,14 +105,13 @@ def follow(
     began = clock.now()
     silence = timedelta(minutes=settings.replica.deadlines.capture_every_minutes)
     with (
-        _ready(settings, clock, progress, unheard) as (work, source, course),
-        work.store.followed(),
+        _ready(settings, clock, progress, unheard, first_copy=False) as ready,
+        ready.work.store.followed(),
     ):
-        work.heard = heard
-        copied = work.last is None
-        _begun(work, source, course, first_copy=False)
-        stream(work, source, Following(work.store, every, silence, stopped))
-    return _report(work, clock.now() - began, first_copy=copied)
+        ready.work.heard = heard
+        ready.begun()
+        stream(ready.work, ready.source, Following(ready.work.store, every, silence, stopped))
+    return ready.report(clock.now() - began)
 
 
 def await_follower(settings: Settings, clock: Clock, store: Store) -> CaptureReport:
@@ -129,7 +132,7 @@ def await_follower(settings: Settings, clock: Clock, store: Store) -> CaptureRep
             since = before[0].sequence if before else 0
             landed = tuple(manifests(store, after=since))
             seconds = (clock.now() - began).total_seconds()
-            return _reported(landed, last[0], seconds, first_copy=before is None)
+            return _report(landed, last[0], seconds, first_copy=before is None)
         if not store.is_followed():
             return capture(settings, clock)
         time.sleep(_LOOK_S)
@@ -141,38 +144,97 @@ def await_follower(settings: Settings, clock: Clock, store: Store) -> CaptureRep
     )
 
 
+@dataclass
+class _Ready:
+    """A capture whose guards have passed: what it works with, and what it found."""
+
+    work: CaptureWork
+    source: SourceConnection
+    course: ToThePresent
+    found: Holes
+    first_copy: bool
+
+    def begun(self) -> ToThePresent:
+        """Takes the first copy if it is due, or makes sure that going on loses nothing."""
+        last = self.work.last
+        if last is None or self.first_copy:
+            self.first_copy = True
+            take_first_copy(self.work)
+            return replace(self.course, flushed=self.source.identify().flushed)
+        guard_resume(last[0], self.work.origin.source, self.work.origin.slot)
+        return self.course
+
+    def report(self, took: timedelta) -> CaptureReport:
+        """What was done; to be asked when it is."""
+        last = self.work.last
+        if last is None:
+            raise ValueError("a capture ends with a batch")
+        landed, seconds = tuple(self.work.landed), took.total_seconds()
+        report = _report(landed, last[0], seconds, first_copy=self.first_copy)
+        incomplete = self.work.origin.incomplete
+        reasons = {table: self.found.reasons.get(table, STILL) for table in incomplete}
+        return replace(report, incomplete=reasons, unlisted=self.found.unlisted)
+
+
 @contextlib.contextmanager
 def _ready(
-    settings: Settings, clock: Clock, progress: Progress, reached: Reached
-) -> Iterator[tuple[CaptureWork, SourceConnection, ToThePresent]]:
+    settings: Settings, clock: Clock, progress: Progress, reached: Reached, *, first_copy: bool
+) -> Iterator[_Ready]:
     store = Store(settings.landing_url)
     dsn = settings.secrets.get(settings.replica.source.dsn)
     sweep_base_backup(settings)  # raw data go first, also if production does not answer
     with store.one_writer(), SourceConnection(dsn) as source:
         store.sweep()
         sweep_copies(store)
-        yield _prepared(settings, clock, progress, store, source, reached)
+        last = last_manifest(store)
+        names, policy = settings.replica.source, Policy.from_settings(settings)
+        system = source.identify()
+        state = source.read_state(names.slot, names.publication)
+        require_prepared(state, names.slot, names.publication, standby=names.decode_from_standby)
+        before = None if first_copy or last is None else last[0]
+        found = Holes.of(state, Wanted.of(settings), before)
+        work = CaptureWork(
+            settings=settings,
+            clock=clock,
+            progress=progress,
+            store=store,
+            policy=policy,
+            keys=masking_keys(settings),
+            origin=_origin(state, system, names, policy, found),
+            reached=reached,
+            at_boundary=adopt_copies,
+            server_version=state.server_version,
+            last=last,
+        )
+        course = _to_the_present(system, state, clock.now())
+        yield _Ready(work, source, course, found, first_copy)
 
 
-def _begun(
-    work: CaptureWork, source: SourceConnection, course: ToThePresent, *, first_copy: bool
-) -> ToThePresent:
-    """Takes the first copy if it is due, or makes sure that going on loses nothing."""
-    if work.last is None or first_copy:
-        take_first_copy(work)
-        return replace(course, flushed=source.identify().flushed)
-    guard_resume(work.last[0], work.origin.source, work.origin.slot)
-    return course
+def _origin(
+    state: SourceState, system: SystemIdentity, names: Source, policy: Policy, found: Holes
+) -> Origin:
+    return Origin(
+        source=state.identity(
+            system.system_identifier, system.timeline, names.slot, names.publication
+        ),
+        slot=state.slot_state(system.flushed),
+        policy=policy.fingerprint,
+        publications=found.publications,
+        incomplete=found.incomplete,
+        emptied=found.emptied,
+        published=found.tokens,
+    )
 
 
-def _report(work: CaptureWork, took: timedelta, *, first_copy: bool) -> CaptureReport:
-    last = work.last
-    if last is None:
-        raise ValueError("a capture ends with a batch")
-    return _reported(tuple(work.landed), last[0], took.total_seconds(), first_copy=first_copy)
+def _to_the_present(system: SystemIdentity, state: SourceState, now: datetime) -> ToThePresent:
+    give_up_at = now + state.flushed_within
+    if state.in_recovery:
+        # A standby decodes what it has replayed; what it only received may wait there for long.
+        return ToThePresent(state.present, state.present, give_up_at)
+    return ToThePresent(system.flushed, max(system.flushed, state.present), give_up_at)
 
 
-def _reported(
+def _report(
     landed: tuple[Manifest, ...], last: Manifest, seconds: float, *, first_copy: bool
 ) -> CaptureReport:
     rows: Counter[TableName] = Counter()
@@ -180,40 +242,3 @@ def _reported(
         for file in manifest.files:
             rows[file.table] += file.rows
     return CaptureReport(landed, last.position, rows, last.slot, seconds, first_copy)
-
-
-def _prepared(
-    settings: Settings,
-    clock: Clock,
-    progress: Progress,
-    store: Store,
-    source: SourceConnection,
-    reached: Reached,
-) -> tuple[CaptureWork, SourceConnection, ToThePresent]:
-    """The work to do, and how far the present reaches; errors if production is not ready."""
-    names = settings.replica.source
-    policy = Policy.from_settings(settings)
-    system = source.identify()
-    state = source.read_state(names.slot, names.publication)
-    require_prepared(state, names.slot, names.publication)
-    require_policy_published(state, {table: policy.published(table) for table in policy.tables})
-    identity = state.identity(
-        system.system_identifier, system.timeline, names.slot, names.publication
-    )
-    origin = Origin(identity, state.slot_state(system.flushed), policy.fingerprint)
-    work = CaptureWork(
-        settings=settings,
-        clock=clock,
-        progress=progress,
-        store=store,
-        policy=policy,
-        keys=masking_keys(settings),
-        origin=origin,
-        reached=reached,
-        at_boundary=adopt_copies,
-        server_version=state.server_version,
-        last=last_manifest(store),
-    )
-    written = max(system.flushed, state.present)
-    give_up_at = clock.now() + state.flushed_within
-    return work, source, ToThePresent(system.flushed, written, give_up_at)

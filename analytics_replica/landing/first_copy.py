@@ -124,6 +124,8 @@ def publish_copy(
         files=landed,
         captured_at=work.clock.now(),
         previous=batch.previous,
+        incomplete=tuple(t for t in work.origin.incomplete if t not in {f.table for f in landed}),
+        published=work.origin.published,
     )
     digest = publish_manifest(work.store, manifest)  # 2. now the batch exists
     work.reached("confirm")

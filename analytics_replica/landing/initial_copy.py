@@ -65,7 +65,8 @@ def copy_tables(copy: PhysicalCopy, area: CopyArea, work: CopyWork) -> tuple[Lan
     a table or column does not fit the policy.
     """
     with standing_still(copy) as opened:
-        found = read_tables(opened, set(work.policy.tables))
+        read = read_tables(opened, set(work.policy.tables))
+        found = {name: work.policy.captured(table) for name, table in read.items()}
         require_classified(found, work.policy)
         require_published_before(opened, work.publication, work.policy.tables)
         pieces = pieces_of(opened, work.policy.tables)

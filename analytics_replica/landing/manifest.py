@@ -173,6 +173,8 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         last_commit_at=None if last is None else datetime.fromisoformat(last),
         captured_at=datetime.fromisoformat(body["captured_at"]),
         previous=body["previous"],
+        incomplete=tuple(TableName(*table) for table in body.get("incomplete", ())),
+        published=tuple((TableName(*t), token) for t, token in body.get("published", ())),
     )
 
 

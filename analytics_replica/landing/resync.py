@@ -31,8 +31,9 @@ from analytics_replica.landing.recopy import already_landed, policy_of, stream_b
 from analytics_replica.masking.policy import Policy
 from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.source.physical_copy import prove
+from analytics_replica.source.publications import RUN_SCRIPT, Wanted, not_prepared
 from analytics_replica.source.replication import SourceConnection
-from analytics_replica.source.slot import require_policy_published, require_prepared
+from analytics_replica.source.slot import require_prepared
 
 LOOK_EVERY_S: Final = 0.5
 """How often is looked whether another capture has landed the copy."""
@@ -101,7 +102,7 @@ def _whole_copy(
     _require_listed(whole, tables)
     sweep_base_backup(settings)
     policy = policy_of(whole, set(tables))
-    origin, major = _origin(settings, whole, policy)
+    origin, major = _origin(settings, policy)
     copying = CopyWork(
         policy,
         masking_keys(settings),
@@ -119,15 +120,18 @@ def _whole_copy(
             return area.propose(copy_tables(copy, area, copying))
 
 
-def _origin(settings: Settings, whole: Policy, policy: Policy) -> tuple[Origin, int]:
+def _origin(settings: Settings, policy: Policy) -> tuple[Origin, int]:
     names = settings.replica.source
     with SourceConnection(settings.secrets.get(names.dsn)) as source:
         system = source.identify()
         state = source.read_state(names.slot, names.publication)
     # A capture may read the slot meanwhile: that is what a resync is for.
     with contextlib.suppress(SlotBusy):
-        require_prepared(state, names.slot, names.publication)
-    require_policy_published(state, {table: whole.published(table) for table in whole.tables})
+        require_prepared(state, names.slot, names.publication, standby=names.decode_from_standby)
+    agreement = state.agreement(Wanted.of(settings))
+    for table in sorted(policy.tables):
+        if table in agreement.faults:
+            raise not_prepared(f"{table} {agreement.faults[table]}", RUN_SCRIPT)
     identity = state.identity(
         system.system_identifier, system.timeline, names.slot, names.publication
     )

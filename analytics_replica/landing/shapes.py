@@ -56,7 +56,7 @@ class Shapes:
                 "`analytics-replica capture --first-copy`.",
             )
         columns = tuple(self._column(c, known, relation.identity) for c in relation.columns)
-        table = replace(relation, columns=columns)
+        table = self.policy.captured(replace(relation, columns=columns))
         return table, TableSeal.of(table, self.policy, self.keys)
 
     def _column(self, seen: Column, known: Mapping[str, Column], identity: Identity) -> Column:

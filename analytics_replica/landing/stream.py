@@ -6,15 +6,18 @@ a batch ends (courses.py), what precedes the stream (capture.py), one batch's fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
+
+import pyarrow as pa
 
 from analytics_replica.domain.batches import BatchKind, Manifest
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import Progress
+from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.ahead import read_ahead
 from analytics_replica.landing.batch import BatchInProgress, Origin
 from analytics_replica.landing.events import sealed_events
@@ -23,6 +26,7 @@ from analytics_replica.landing.points import Reached
 from analytics_replica.landing.shapes import Shapes
 from analytics_replica.landing.spill import Spill
 from analytics_replica.masking.policy import Policy
+from analytics_replica.masking.seal import TableSeal
 from analytics_replica.settings.load import Settings
 from analytics_replica.settings.secrets import MaskingKeys
 from analytics_replica.source.pending import Pending
@@ -93,6 +97,7 @@ class CaptureWork:
     def has_landed(self, manifest: Manifest, digest: str) -> None:
         """Remembers the newest batch."""
         self.last = (manifest, digest)
+        self.origin = replace(self.origin, incomplete=manifest.incomplete)
         self.landed.append(manifest)
         self.heard(manifest)
 
@@ -120,8 +125,8 @@ def stream(work: CaptureWork, source: SourceConnection, course: Course) -> None:
     After an error the batches that have a manifest stay; the rest is read again by the next
     capture.
     """
-    names = work.origin.source
-    source.start(names.slot, names.publication, work.position, work.server_version)
+    origin = work.origin
+    source.start(origin.source.slot, origin.publications, work.position, work.server_version)
     landing = _Stream(work, course, work.shapes())
     confirmed = work.position
 
@@ -215,23 +220,29 @@ class _Stream:
             self._spill()
 
     def _write(self, relations: Iterable[Pending]) -> None:
-        for pending in relations:
-            self.work.reached("decode")
-            table, seal = self.shapes.of(pending.table)
-            events = sealed_events(pending, table, seal, self.collector.commit_times)
-            pending.clear()
-            self.work.reached("seal")
-            self.batch.write(table.name, seal, events)
+        for table, seal, events in self._sealed(relations, self.collector.commit_times):
+            self.batch.write(table, seal, events)
             self.written_rows += events.num_rows
 
     def _spill(self) -> None:
         for xid, transaction in self.collector.open.items():
-            for pending in transaction.everything():
-                self.work.reached("decode")
-                table, seal = self.shapes.of(pending.table)
-                events = sealed_events(pending, table, seal, {})
-                pending.clear()
-                self.spill.write(xid, table.name, seal, events)
+            for table, seal, events in self._sealed(transaction.everything(), {}):
+                self.spill.write(xid, table, seal, events)
+
+    def _sealed(
+        self, relations: Iterable[Pending], commit_times: Mapping[int, datetime]
+    ) -> Iterator[tuple[TableName, TableSeal, pa.RecordBatch]]:
+        """The events of these relations; of those that replica.yaml does not list, none."""
+        for pending in relations:
+            if pending.table.name not in self.work.policy.tables:
+                pending.clear()  # published and not listed: capture's report names it
+                continue
+            self.work.reached("decode")
+            table, seal = self.shapes.of(pending.table)
+            events = sealed_events(pending, table, seal, commit_times)
+            pending.clear()
+            self.work.reached("seal")
+            yield table.name, seal, events
 
     def _publish(self) -> None:
         """Ends the batch at the last complete transaction. The order is the promise."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -71,6 +71,7 @@ class Policy:
     """The treatments of all tables. A table that is not here is not captured."""
 
     tables: Mapping[TableName, Mapping[str, Treatment]]
+    append_only: frozenset[TableName] = frozenset()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Policy:
@@ -80,7 +81,8 @@ class Policy:
             {
                 table: {name: _treatment(rule, key_id) for name, rule in rules.columns.items()}
                 for table, rules in settings.tables.items()
-            }
+            },
+            frozenset(table for table, rules in settings.tables.items() if rules.append_only),
         )
 
     @property
@@ -91,6 +93,7 @@ class Policy:
             for table, columns in self.tables.items()
             for name, treatment in columns.items()
         )
+        lines += sorted(f"{table} is append-only" for table in self.append_only)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def treatment(self, table: TableName, column: str) -> Treatment:
@@ -101,6 +104,15 @@ class Policy:
         """The columns that may leave production: all that are listed and not dropped."""
         columns = self.tables[table]
         return tuple(name for name, done in columns.items() if done.kind is not Kind.DROP)
+
+    def captured(self, table: Table) -> Table:
+        """The table as it is captured: of an append-only one nothing identifies a row.
+
+        Every row that was inserted is kept, also one that has the key of another.
+        """
+        if table.name not in self.append_only:
+            return table
+        return replace(table, columns=tuple(replace(c, key=False) for c in table.columns))
 
     def unlisted(self, table: Table) -> tuple[str, ...]:
         """The columns of this table that nobody classified."""

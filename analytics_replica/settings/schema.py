@@ -35,6 +35,10 @@ class Source(_Part):
     """The logical replication slot; PostgreSQL allows only these letters."""
     publication: str = Field(default="analytics_replica", min_length=1, max_length=63)
     """The publication that names the tables and columns which may leave production."""
+    failover: bool = False
+    """The slot is kept on standbys, too, so that it outlives a failover (PostgreSQL 17+)."""
+    decode_from_standby: bool = False
+    """The DSN is a standby's, which decodes instead of production (PostgreSQL 16+)."""
     copy_directory: Path
     """Where base backups are kept while the first copy runs: private, on production's side."""
     physical_copy: FromEnvironment | None = None
@@ -45,6 +49,12 @@ class Source(_Part):
     """How many connections read a physical copy at once."""
     postgres_bin: Path | None = None
     """PostgreSQL's programs of production's major version; default: the embedded ones."""
+
+    @model_validator(mode="after")
+    def _slot_is_in_one_place(self) -> Source:
+        if self.failover and self.decode_from_standby:
+            raise ValueError("PostgreSQL has no `failover` for a slot that is on a standby")
+        return self
 
 
 class KeySource(_Part):
@@ -110,6 +120,8 @@ class TableRules(_Part):
     """Column → keep, drop (it never leaves production), or a mask."""
     alias: str | None = None
     """The table's name in staging; default: its own. Needed when two schemas share a name."""
+    append_only: bool = False
+    """Kept as a log of inserted rows: updates and deletes are not seen. For tables without key."""
 
 
 class Landing(_Part):
@@ -202,3 +214,12 @@ class ReplicaFile(_Part):
     gold: Gold
     deadlines: Deadlines = Deadlines()
     alerts: Alerts = Alerts()
+
+    @model_validator(mode="after")
+    def _second_publication_has_a_name(self) -> ReplicaFile:
+        # PostgreSQL cuts longer names silently, and `_inserts` would be what it cuts.
+        longest = 63 - len("_inserts")
+        appends = any(rules.append_only for rules in self.tables.values())
+        if appends and len(self.source.publication.encode()) > longest:
+            raise ValueError(f"with append_only tables, `publication` has at most {longest} bytes")
+        return self

@@ -28,7 +28,7 @@ from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.postgres.connect import connect, parts_of
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica.source.kept_log import log_kept
-from analytics_replica.source.physical_copy import APPLICATION, PhysicalCopy, inspect
+from analytics_replica.source.physical_copy import APPLICATION, PhysicalCopy, stopped
 
 BACKUP: Final = "base_backup"
 LOCK: Final = "base_backup.lock"
@@ -83,7 +83,7 @@ def base_backup(
             with log_kept(source_dsn, keeping) if keeping else contextlib.nullcontext():
                 _take(server, source_dsn, checkpoint, progress)
             _recover(server)
-            copy = inspect(_as_superuser(server, source_dsn))
+            copy = stopped(_as_superuser(server, source_dsn))
             yield PhysicalCopy(copy.dsn, copy.position, copy.system_identifier, copy.timeline)
         except DemoError:
             # The server's log is not repeated: production's own log is part of a base backup.

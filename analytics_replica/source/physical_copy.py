@@ -8,6 +8,7 @@ same state, reading rows. Not here: making such a copy (base_backup.py), how tab
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,7 +22,9 @@ from analytics_replica.domain.tables import Column, TableName
 from analytics_replica.errors import CopyFailed, PositionMismatch, SourceError
 from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.connect import Connection, connect, refused
+from analytics_replica.postgres.local_server import START_TIMEOUT_S
 from analytics_replica.source.pieces import Piece
+from analytics_replica.source.publications import inserts_name
 
 APPLICATION: Final = "analytics-replica copy"
 
@@ -52,7 +55,7 @@ from pg_publication p
 join pg_publication_rel r on r.prpubid = p.oid
 join pg_class c on c.oid = r.prrelid
 join pg_namespace n on n.oid = c.relnamespace
-where p.pubname = %s and age(r.xmin) <= age(pg_snapshot_xmin(pg_current_snapshot())::xid)
+where p.pubname in (%s, %s) and age(r.xmin) <= age(pg_snapshot_xmin(pg_current_snapshot())::xid)
 """
 
 
@@ -81,6 +84,27 @@ def inspect(dsn: str) -> PhysicalCopy:
         raise refused(cause, "looking at the physical copy") from None
     finally:
         opened.close()
+
+
+def stopped(dsn: str) -> PhysicalCopy:
+    """The copy of our own behind this DSN, when its replay is paused.
+
+    A backup that was taken from a silent standby has nothing behind its consistent point, where
+    recovery would stop by itself; it waits for more log there, and is asked to pause.
+    """
+    opened = connect(dsn, application=APPLICATION)
+    give_up_at = time.monotonic() + START_TIMEOUT_S
+    try:
+        with opened, opened.cursor() as cursor:
+            cursor.execute("select pg_wal_replay_pause()")
+            while time.monotonic() < give_up_at:
+                cursor.execute("select pg_get_wal_replay_pause_state()")
+                if cursor.fetchone() == ("paused",):
+                    break
+                time.sleep(0.05)
+    finally:
+        opened.close()
+    return inspect(dsn)
 
 
 def prove(copy: PhysicalCopy, production: SourceIdentity, not_before: Lsn) -> None:
@@ -118,7 +142,7 @@ def require_published_before(
     PositionMismatch, naming the table, if one was published after such a transaction had begun.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_PUBLISHED_TOO_LATE, (publication,))
+        cursor.execute(_PUBLISHED_TOO_LATE, (publication, inserts_name(publication)))
         late = sorted({TableName(*row) for row in cursor.fetchall()} & set(tables))
     if late:
         raise PositionMismatch(

@@ -15,12 +15,14 @@ from analytics_replica.domain.batches import Manifest
 from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.errors import ReplicaError, SourceNotPrepared
 from analytics_replica.settings.load import Settings
+from analytics_replica.source.publications import RUN_SCRIPT, Wanted
 from analytics_replica.source.replication import SourceConnection, SystemIdentity
 from analytics_replica.source.slot import (
+    SUPPORTED,
     SourceState,
     guard_resume,
-    require_policy_published,
     require_prepared,
+    require_server,
 )
 
 NEXT: Final = "next"
@@ -31,15 +33,16 @@ SERVER_VERSION: Final = "server_version"
 
 REACHABLE: Final = "production answers"
 ROLE: Final = "our role may replicate"
+SERVER: Final = "the server fits replica.yaml"
 WAL_LEVEL: Final = "wal_level is logical"
 PUBLICATION: Final = "the publication exists"
 POLICY: Final = "the publication is replica.yaml's"
 SLOT: Final = "the slot is ours and free"
 POSITION: Final = "slot and landing agree"
 
-QUESTIONS: Final = (REACHABLE, ROLE, WAL_LEVEL, PUBLICATION, POLICY, SLOT, POSITION)
+QUESTIONS: Final = (REACHABLE, ROLE, SERVER, WAL_LEVEL, PUBLICATION, POLICY, SLOT, POSITION)
 
-_FINE_PUBLICATION: Final = {"oid": 0, "all_tables": False, "operations": [True] * 4}
+_FINE_PUBLICATION: Final = {"all_tables": False, "schemas": 0, "operations": [True] * 4}
 
 
 def preflight(settings: Settings, *, last: Manifest | None = None) -> list[Verdict]:
@@ -74,43 +77,124 @@ def _of_state(
     settings: Settings, system: SystemIdentity, state: SourceState, last: Manifest | None
 ) -> Iterator[Verdict]:
     source = settings.replica.source
-    fine_slot = {
-        "plugin": "pgoutput",
-        "database": state.database,
-        "wal_status": "reserved",
-        "restart_lsn": "0/1",
-        "active_pid": None,
-    }
-    # The guard stops at the first fault, so each question is asked with all else as it should be.
-    alone = {
-        WAL_LEVEL: replace(state, publication=_FINE_PUBLICATION, slot=fine_slot),
-        PUBLICATION: replace(state, wal_level="logical", slot=fine_slot),
-        SLOT: replace(state, wal_level="logical", publication=_FINE_PUBLICATION),
-    }
+    alone = _one_at_a_time(state, standby=source.decode_from_standby)
 
     def prepared(question: str) -> Verdict:
         return _asked(
             question,
-            lambda: require_prepared(alone[question], source.slot, source.publication),
+            lambda: require_prepared(
+                alone[question],
+                source.slot,
+                source.publication,
+                standby=source.decode_from_standby,
+            ),
         )
 
+    yield _of_server(settings, state)
     yield prepared(WAL_LEVEL)
     publication = prepared(PUBLICATION)
     yield publication
-    yield _of_policy(settings, state, publication)
-    yield prepared(SLOT)
+    yield _of_policy(settings, state, publication, last)
+    slot = prepared(SLOT)
+    yield _failover(settings, state) or slot if slot.passed else slot
     yield _of_position(settings, system, state, last)
 
 
-def _of_policy(settings: Settings, state: SourceState, publication: Verdict) -> Verdict:
+def _one_at_a_time(state: SourceState, *, standby: bool) -> dict[str, SourceState]:
+    """For each question the state with all else as it should be: the guard stops at one fault."""
+    fine = replace(
+        state,
+        server_version=SUPPORTED[-1] * 10_000,
+        in_recovery=standby,
+        wal_level="logical",
+        publication=_FINE_PUBLICATION,
+        inserts=None,
+        slot={
+            "plugin": "pgoutput",
+            "database": state.database,
+            "wal_status": "reserved",
+            "restart_lsn": "0/1",
+            "active_pid": None,
+        },
+    )
+    return {
+        WAL_LEVEL: replace(fine, wal_level=state.wal_level),
+        PUBLICATION: replace(fine, publication=state.publication, inserts=state.inserts),
+        SLOT: replace(fine, slot=state.slot),
+    }
+
+
+def _of_server(settings: Settings, state: SourceState) -> Verdict:
+    standby = settings.replica.source.decode_from_standby
+    verdict = _asked(SERVER, lambda: require_server(state, standby=standby))
+    if verdict.passed and standby and not state.standby_feedback:
+        return Verdict.from_findings(
+            SERVER,
+            [
+                Finding("hot_standby_feedback", "is off on the standby"),
+                Finding("the slot", "is lost when production removes what decoding still needs"),
+                Finding(NEXT, "Have the DBA set hot_standby_feedback = on there, and reload."),
+            ],
+        )
+    return verdict
+
+
+def _failover(settings: Settings, state: SourceState) -> Verdict | None:
+    source = settings.replica.source
+    slot = state.slot or {}
+    if bool(slot.get("failover")) == source.failover:
+        return None
+    wanted = "true" if source.failover else "false"
+    return Verdict.from_findings(
+        SLOT,
+        [
+            Finding(
+                f"slot {source.slot}",
+                f"has failover = {'false' if source.failover else 'true'}, and replica.yaml says "
+                f"source.failover: {wanted}",
+            ),
+            Finding(
+                NEXT,
+                "Change replica.yaml, or have the DBA send, with psql 'replication=database ...': "
+                f"ALTER_REPLICATION_SLOT {source.slot} (FAILOVER {wanted})  (PostgreSQL 17+)",
+            ),
+        ],
+    )
+
+
+def _of_policy(
+    settings: Settings, state: SourceState, publication: Verdict, last: Manifest | None
+) -> Verdict:
     if not publication.passed:
         return _cannot_tell(POLICY, "there is no usable publication")
-    wanted = {
-        table: tuple(name for name, rule in rules.columns.items() if rule != "drop")
-        for table, rules in settings.tables.items()
-    }
-    verdict = _asked(POLICY, lambda: require_policy_published(state, wanted))
-    return replace(verdict, figures={"tables": len(wanted)}) if verdict.passed else verdict
+    wanted = Wanted.of(settings)
+    agreement = state.agreement(wanted)
+    tokens = {} if last is None else dict(last.published)
+    holes_now = agreement.holes_since(tokens)
+    explained = agreement.emptied_since(tokens)
+    findings = [
+        Finding(str(table), why)
+        for table, why in sorted(holes_now.items())
+        if table not in explained
+    ]
+    holes = len(findings)
+    findings += [
+        Finding(str(table), "is published, and replica.yaml does not list it: it is left out")
+        for table in sorted(agreement.unlisted)
+    ]
+    findings += [
+        Finding(
+            str(table),
+            "cannot be updated on production: what is published does not identify its rows",
+        )
+        for table in sorted(agreement.blocked)
+    ]
+    if not findings:
+        return Verdict(POLICY, Outcome.PASS, figures={"tables": len(wanted.tables)})
+    then = RUN_SCRIPT
+    if holes and last is not None:
+        then += f" Then copy it again: `analytics-replica resync {findings[0].subject}`."
+    return Verdict.from_findings(POLICY, [*findings, Finding(NEXT, then)])
 
 
 def _of_position(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -33,7 +33,9 @@ from analytics_replica.postgres.connect import (
     first_line,
     not_a_dsn,
 )
-from analytics_replica.source.slot import READ_STATE, SourceState, state_from_row
+from analytics_replica.source.catalog_read import READ_STATE
+from analytics_replica.source.publications import inserts_name
+from analytics_replica.source.slot import SourceState, state_from_row
 
 NO_AUTOMATIC_CONFIRM: Final = "-c wal_sender_timeout=0 -c tcp_keepalives_idle=60"
 """psycopg2 answers a server's 'are you there' by confirming what it believes is flushed; we alone
@@ -115,10 +117,13 @@ class SourceConnection:
     def read_state(self, slot: str, publication: str) -> SourceState:
         """Slot, publication, wal_level and our rights: the single catalog read of a capture."""
         with _explained(self._dsn):
-            self._cursor.execute(READ_STATE, {"slot": slot, "publication": publication})
-            return state_from_row(self._cursor.fetchone()[0])
+            names = {"publication": publication, "inserts": inserts_name(publication)}
+            self._cursor.execute(READ_STATE, {"slot": slot, **names})
+            return state_from_row(self._cursor.fetchone()[0], publication)
 
-    def start(self, slot: str, publication: str, start: Lsn, server_version: int) -> None:
+    def start(
+        self, slot: str, publications: Sequence[str], start: Lsn, server_version: int
+    ) -> None:
         """Starts the stream: every transaction whose commit record starts at `start` or later.
 
         SlotBusy if another process has the slot.
@@ -131,7 +136,7 @@ class SourceConnection:
                 status_interval=NEVER_S,
                 options={
                     **protocol_for(server_version),
-                    "publication_names": _quoted_list(publication),
+                    "publication_names": _quoted_list(publications),
                 },
             )
         self._complete_to = start
@@ -259,5 +264,5 @@ def _refused(cause: psycopg2.Error) -> SourceError:
     )
 
 
-def _quoted_list(publication: str) -> str:
-    return '"' + publication.replace('"', '""') + '"'
+def _quoted_list(publications: Sequence[str]) -> str:
+    return ",".join('"' + name.replace('"', '""') + '"' for name in publications)

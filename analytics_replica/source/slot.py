@@ -1,7 +1,7 @@
 """Slot and publication as production has them, and whether they agree with what is landed.
 
-Here: the single catalog statement, its result, the guard that decides whether capture may go on.
-Not here: the connection (replication.py).
+Here: what the catalog read says, the guards that decide whether capture may go on. Not here: the
+statement (catalog_read.py), the connection (replication.py), single tables (publications.py).
 
 One statement reads the slot together with the publication, because PostgreSQL 18 only warns when a
 publication is missing and then sends nothing: reading the slot alone would look like silence.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -19,38 +19,31 @@ from typing import Any, Final
 from analytics_replica.domain.batches import Manifest, SlotState, SourceIdentity
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
-from analytics_replica.errors import PositionMismatch, SlotBusy, SourceNotPrepared
-
-READ_STATE: Final = """
--- the slot, the publication with its tables and columns, and the settings that matter; catalogs
--- only, one row, no lock beyond those of any catalog read
-select json_build_object(
-    'wal_level', current_setting('wal_level'),
-    'server_version', current_setting('server_version_num')::int,
-    'database', current_database(),
-    'inserted', pg_current_wal_insert_lsn(),
-    'writer_delay_ms', (select setting::bigint from pg_settings where name = 'wal_writer_delay'),
-    'segment_bytes', (select setting::bigint from pg_settings where name = 'wal_segment_size'),
-    'slot', (
-        select json_build_object(
-            'plugin', s.plugin, 'database', s.database, 'active_pid', s.active_pid,
-            'restart_lsn', s.restart_lsn, 'confirmed_lsn', s.confirmed_flush_lsn,
-            'wal_status', s.wal_status, 'safe_wal_bytes', s.safe_wal_size)
-        from pg_replication_slots s where s.slot_name = %(slot)s),
-    'publication', (
-        select json_build_object('oid', p.oid::bigint, 'all_tables', p.puballtables,
-            'via_root', p.pubviaroot,
-            'operations', array[p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate])
-        from pg_publication p where p.pubname = %(publication)s),
-    'tables', (
-        select json_agg(json_build_array(t.schemaname, t.tablename, t.attnames) order by 1, 2)
-        from pg_publication_tables t where t.pubname = %(publication)s))
-"""
-
+from analytics_replica.errors import PositionMismatch, SlotBusy
+from analytics_replica.source.publications import (
+    RUN_SCRIPT,
+    Agreement,
+    Member,
+    Wanted,
+    agree,
+    inserts_name,
+    members_of,
+    not_prepared,
+    require_publication,
+)
 
 _WRITER_ROUNDS: Final = 4
 """An asynchronous commit is flushed after at most three wal_writer_delays (manual, "Asynchronous
 Commit"); one more for a busy machine."""
+
+SUPPORTED: Final = (14, 15, 16, 17, 18)
+"""The major versions whose log we read; 14 is the first that streams open transactions."""
+
+STANDBY_SINCE: Final = 16
+"""The first major version whose standbys decode."""
+
+_MISSING_PUBLICATION_WARNS: Final = 180000
+"""From here on pgoutput passes over a publication that did not exist at a place in the log."""
 
 _PAGE: Final = 8192
 _SHORT_HEADER: Final = 24
@@ -64,27 +57,64 @@ class SourceState:
 
     `present` is the end of the log as it is written in memory: everything that was committed
     before the read ends before it, also what `synchronous_commit = off` has not flushed yet; that
-    is flushed within `flushed_within`.
+    is flushed within `flushed_within`. On a standby (`in_recovery`) it is what is replayed there.
+    `inserts` is the publication of append-only tables, and `members` are those of both.
     """
 
     wal_level: str
     server_version: int
     database: str
+    in_recovery: bool
+    standby_feedback: bool
     present: Lsn
     flushed_within: timedelta
     slot: Mapping[str, Any] | None
     publication: Mapping[str, Any] | None
-    tables: Mapping[TableName, tuple[str, ...]]
+    inserts: Mapping[str, Any] | None
+    members: tuple[Member, ...]
+
+    @property
+    def tables(self) -> dict[TableName, tuple[str, ...]]:
+        """The published tables and their columns."""
+        return {member.table: member.columns for member in self.members}
 
     @property
     def fingerprint(self) -> str:
         """Changes when the publication is made anew; not when tables are added to it."""
-        oid = self.publication["oid"] if self.publication else 0
-        return hashlib.sha256(f"publication {oid}".encode()).hexdigest()[:16]
+        return _fingerprint(self.publication or {"oid": 0})
 
     def identity(self, system: str, timeline: int, slot: str, publication: str) -> SourceIdentity:
         """What must stay the same from batch to batch."""
-        return SourceIdentity(system, timeline, self.database, slot, publication, self.fingerprint)
+        return SourceIdentity(
+            system,
+            timeline,
+            self.database,
+            slot,
+            publication,
+            self.fingerprint,
+            _fingerprint(self.inserts) if self.inserts is not None else "",
+        )
+
+    def agreement(self, wanted: Wanted) -> Agreement:
+        """How the publications compare with what replica.yaml lists."""
+        name = self.publication["name"] if self.publication else ""
+        return agree(self.members, name, wanted)
+
+    def stream_publications(self, landed: SourceIdentity | None) -> tuple[str, ...]:
+        """The publications to start the stream with, if landing was filled from `landed`.
+
+        Before version 18 a publication that did not exist yet where the stream starts ends it with
+        an error; so one that is new since `landed` waits for the next capture. None: a first copy,
+        which starts the stream behind everything that is in the catalog now.
+        """
+        found = [p for p in (self.publication, self.inserts) if p is not None]
+        late = (
+            self.inserts is not None
+            and landed is not None
+            and landed.inserts_fingerprint != _fingerprint(self.inserts)
+            and self.server_version < _MISSING_PUBLICATION_WARNS
+        )
+        return tuple(str(p["name"]) for p in (found[:1] if late else found))
 
     def slot_state(self, flushed: Lsn) -> SlotState:
         """The slot's health for manifests and checks; `flushed` is production's log position."""
@@ -100,20 +130,27 @@ class SourceState:
         )
 
 
-def state_from_row(row: str | Mapping[str, Any]) -> SourceState:
+def state_from_row(row: str | Mapping[str, Any], publication: str) -> SourceState:
     """The state in the row that READ_STATE gives (replication connections give JSON as text)."""
     body = json.loads(row) if isinstance(row, str) else row
-    tables = {TableName(s, t): tuple(columns or ()) for s, t, columns in body["tables"] or ()}
+    ours = {p["name"]: p for p in body["publications"] or ()}
     return SourceState(
         wal_level=body["wal_level"],
         server_version=body["server_version"],
         database=body["database"],
+        in_recovery=body["in_recovery"],
+        standby_feedback=body["standby_feedback"],
         present=end_of_record(Lsn.parse(body["inserted"]), body["segment_bytes"]),
         flushed_within=_WRITER_ROUNDS * timedelta(milliseconds=body["writer_delay_ms"]),
         slot=body["slot"],
-        publication=body["publication"],
-        tables=tables,
+        publication=ours.get(publication),
+        inserts=ours.get(inserts_name(publication)),
+        members=members_of(body),
     )
+
+
+def _fingerprint(publication: Mapping[str, Any]) -> str:
+    return hashlib.sha256(f"publication {publication['oid']}".encode()).hexdigest()[:16]
 
 
 def end_of_record(insert_position: Lsn, segment_bytes: int) -> Lsn:
@@ -127,41 +164,58 @@ def end_of_record(insert_position: Lsn, segment_bytes: int) -> Lsn:
     return Lsn(value - header) if value % _PAGE == header else insert_position
 
 
-def require_prepared(state: SourceState, slot: str, publication: str) -> None:
-    """SourceNotPrepared, naming the first thing that is missing; SlotBusy if it is being read."""
+def require_prepared(
+    state: SourceState, slot: str, publication: str, *, standby: bool = False
+) -> None:
+    """SourceNotPrepared, naming the first thing that is missing; SlotBusy if it is being read.
+
+    `standby` says that the DSN is meant to be a standby's.
+    """
+    require_server(state, standby=standby)
     if state.wal_level != "logical":
-        raise _missing(
+        raise not_prepared(
             f"wal_level is {state.wal_level}, not logical",
             "Have the DBA set wal_level = logical and restart production.",
         )
-    _require_publication(state, publication)
+    require_publication(state.publication, state.inserts, publication)
     _require_slot(state, slot)
 
 
-def _require_publication(state: SourceState, publication: str) -> None:
-    if state.publication is None:
-        raise _missing(f"publication {publication} does not exist", _RUN_SCRIPT)
-    if state.publication["all_tables"]:
-        raise _missing(
-            f"publication {publication} is FOR ALL TABLES",
-            "It would send columns that nobody classified, and it blocks writes to tables "
-            "without a replica identity. " + _RUN_SCRIPT,
+def require_server(state: SourceState, *, standby: bool) -> None:
+    """SourceNotPrepared unless the server is of a supported version and in the role we expect."""
+    major = state.server_version // 10_000
+    if major not in SUPPORTED:
+        raise not_prepared(
+            f"it is PostgreSQL {major}, and versions {SUPPORTED[0]} to {SUPPORTED[-1]} are "
+            "supported",
+            "Nobody proved that its log is read rightly. Use a supported version.",
         )
-    if not all(state.publication["operations"]):
-        raise _missing(
-            f"publication {publication} leaves out some of insert, update, delete, truncate",
-            _RUN_SCRIPT,
+    if standby and not state.in_recovery:
+        raise not_prepared(
+            "source.decode_from_standby is set, and the DSN is not a standby's",
+            "Name the standby in the DSN, or take the setting out; a slot on the primary and one "
+            "on a standby are two slots, so a new first copy follows.",
+        )
+    if state.in_recovery and not standby:
+        raise not_prepared(
+            "the DSN is a standby's, and source.decode_from_standby is not set",
+            "Name the primary in the DSN, or set it (docs/how-to/decode-from-a-standby.md).",
+        )
+    if standby and major < STANDBY_SINCE:
+        raise not_prepared(
+            f"a standby of PostgreSQL {major} cannot decode its log; {STANDBY_SINCE} and later can",
+            "Name the primary in the DSN, and take source.decode_from_standby out.",
         )
 
 
 def _require_slot(state: SourceState, slot: str) -> None:
     if state.slot is None:
-        raise _missing(f"slot {slot} does not exist", _RUN_SCRIPT)
+        raise not_prepared(f"slot {slot} does not exist", RUN_SCRIPT)
     if state.slot["plugin"] != "pgoutput" or state.slot["database"] != state.database:
-        raise _missing(
+        raise not_prepared(
             f"slot {slot} is of plugin {state.slot['plugin']} in database "
             f"{state.slot['database']}, not of pgoutput in {state.database}",
-            "Name another slot in replica.yaml. " + _RUN_SCRIPT,
+            "Name another slot in replica.yaml. " + RUN_SCRIPT,
         )
     if state.slot["wal_status"] == "lost" or state.slot["restart_lsn"] is None:
         raise PositionMismatch(
@@ -176,29 +230,6 @@ def _require_slot(state: SourceState, slot: str) -> None:
             why="A slot has one reader, so nothing can be read twice.",
             next="Wait for the other capture to end.",
         )
-
-
-def require_policy_published(state: SourceState, wanted: Mapping[TableName, Sequence[str]]) -> None:
-    """SourceNotPrepared unless the publication holds exactly these tables, with these columns.
-
-    More columns are accepted: what nobody classified is sealed. Without a column list PostgreSQL
-    names all columns here.
-    """
-    for table in sorted(set(wanted) - set(state.tables)):
-        raise _missing(
-            f"the publication does not hold {table}, which replica.yaml lists", _RUN_SCRIPT
-        )
-    for table in sorted(set(state.tables) - set(wanted)):
-        raise _missing(
-            f"the publication holds {table}, which replica.yaml does not list",
-            "Add the table to replica.yaml, or take it out of the publication. " + _RUN_SCRIPT,
-        )
-    for table, columns in sorted(wanted.items()):
-        for column in sorted(set(columns) - set(state.tables[table])):
-            raise _missing(
-                f"the publication does not hold {table}.{column}, which replica.yaml lists",
-                _RUN_SCRIPT,
-            )
 
 
 def guard_resume(last: Manifest, identity: SourceIdentity, slot: SlotState) -> None:
@@ -237,14 +268,3 @@ def guard_resume(last: Manifest, identity: SourceIdentity, slot: SlotState) -> N
             next="Restore landing's newer manifests, or take a new copy with "
             "`analytics-replica capture --first-copy`.",
         )
-
-
-_RUN_SCRIPT: Final = "Have the DBA run what `analytics-replica source sql` prints."
-
-
-def _missing(what: str, then: str) -> SourceNotPrepared:
-    return SourceNotPrepared(
-        what=f"Production is not prepared: {what}.",
-        why="Without it the log cannot be read as agreed; nothing was read.",
-        next=then,
-    )

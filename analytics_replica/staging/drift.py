@@ -13,7 +13,7 @@ from analytics_replica.domain.batches import COMMITTED_AT, LSN, LandedFile
 from analytics_replica.domain.tables import Table, TableName
 from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.landing.layout import Store
-from analytics_replica.landing.manifest import manifests
+from analytics_replica.landing.manifest import last_manifest, manifests
 from analytics_replica.masking.policy import Kind, Policy
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import Connection
@@ -30,10 +30,10 @@ select exists (select from {table} where {lsn} < %s::pg_lsn)
 def check_drift(conn: Connection, settings: Settings, store: Store) -> Mapping[TableName, Verdict]:
     """A verdict for each table of replica.yaml.
 
-    FAIL: the table is quarantined, a column is sealed (nobody classified it), a listed column no
-    longer comes, rows from before a change of policy are still treated as before, or staging has
-    other columns than were landed. CANNOT_TELL: it was never applied, or a column came later than
-    rows that are there, which may have had values in it.
+    FAIL: changes of the table were not published, it is quarantined, a column is sealed (nobody
+    classified it), a listed column no longer comes, rows from before a change of policy are still
+    treated as before, or staging has other columns than were landed. CANNOT_TELL: it was never
+    applied, or a column came later than rows that are there, which may have had values in it.
     """
     policy = Policy.from_settings(settings)
     ledger = read(conn)
@@ -51,6 +51,7 @@ def check_drift(conn: Connection, settings: Settings, store: Store) -> Mapping[T
             continue
         treatments = _treatments(known, newest.get(table))
         faults = [
+            *_hole(table, store),
             *_quarantine(known),
             *_policy_faults(table, policy, treatments),
             *_staging_faults(known, held.get(names[table])),
@@ -83,6 +84,16 @@ def _treatments(known: AppliedTable, newest: LandedFile | None) -> dict[str, str
     if newest is not None:
         return {c.column.name: c.treatment for c in newest.columns}
     return {c.name: c.treatment for c in known.columns}
+
+
+def _hole(table: TableName, store: Store) -> Iterator[Finding]:
+    last = last_manifest(store)
+    if last is not None and table in last[0].incomplete:
+        yield Finding(
+            str(table),
+            "has a hole: changes of it were not published for a time; have the DBA run "
+            f"`analytics-replica source sql`, then `analytics-replica resync {table}`",
+        )
 
 
 def _quarantine(known: AppliedTable) -> Iterator[Finding]:

@@ -170,7 +170,7 @@ def test_a_role_without_the_replication_right_is_told(prepared: Pipeline) -> Non
 
 def test_a_slot_that_another_process_reads_is_left_alone(prepared: Pipeline) -> None:
     with SourceConnection(prepared.production.dsn(ROLE)) as other:
-        other.start(prepared.slot, "analytics_replica", Lsn(0), 180000)
+        other.start(prepared.slot, ("analytics_replica",), Lsn(0), 180000)
         with unchanged(prepared):
             told(call_on(prepared, "capture"), 33, f"Slot {prepared.slot} is being read by")
     assert call_on(prepared, "capture").code == 0

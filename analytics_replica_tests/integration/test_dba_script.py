@@ -12,6 +12,10 @@ from analytics_replica_tests.support.servers import Database
 
 BOTH: Columns = {"id": "keep", "v": "keep"}
 WITHOUT_V: Columns = {"id": "keep", "v": "drop"}
+ALL = (BOTH, "id,v")
+
+
+PARTED = "create table t (id int primary key, v text) partition by range (id)"
 
 
 def written_to(production: Database, table: str) -> None:
@@ -48,6 +52,23 @@ def published(production: Database) -> list[tuple[str, str]]:
             WITHOUT_V,
             "id",
         ),
+        (
+            """
+            create table t (id int primary key, v text,
+                g text generated always as (v || '!') stored)
+            """,
+            BOTH,
+            "id,v",
+        ),
+        (
+            """
+            create table t (id int not null, v text, unique (id) include (v),
+            constraint k primary key (id)); alter table t replica identity using index k
+            """,
+            BOTH,
+            "id,v",
+        ),
+        ("create table p (id int); create table t (id int primary key, v text) inherits (p)", *ALL),
     ],
 )
 def test_every_write_still_works_after_the_script(
@@ -90,6 +111,41 @@ def test_every_write_still_works_after_the_script(
             BOTH,
             "has no primary key",
         ),
+        *(
+            (declared + "; create table t1 partition of t default; " + identity, BOTH, says)
+            for declared, identity, says in (
+                (PARTED, "alter table t replica identity full", "only a primary key"),
+                (PARTED, "alter table t1 replica identity using index t1_pkey", "only a primary"),
+                (
+                    "create table t (id int, v text) partition by range (id)",
+                    "alter table t replica identity full; alter table t1 replica identity full",
+                    "only a primary key of the whole table",
+                ),
+            )
+        ),
+        (
+            """
+            create table r (id int primary key, v text) partition by range (id);
+            create table t partition of r default
+            """,
+            BOTH,
+            "is a partition",
+        ),
+        (
+            "create table t (id int primary key, v text); create table c () inherits (t)",
+            BOTH,
+            "child tables",
+        ),
+        ("create unlogged table t (id int primary key, v text)", BOTH, "unlogged"),
+        (
+            """
+            create table t (id int primary key, v text generated always as ('a') stored);
+            alter table t alter v drop expression; alter table t add g int
+            generated always as (id) stored
+            """,
+            {**BOTH, "g": "keep"},
+            "column g, which is generated",
+        ),
     ],
 )
 def test_a_table_that_could_not_take_writes_any_more_is_refused_and_nothing_changes(
@@ -103,7 +159,7 @@ def test_a_table_that_could_not_take_writes_any_more_is_refused_and_nothing_chan
     with pytest.raises(psycopg2.errors.RaiseException, match=says):
         pipeline({"public.t": rules}).prepare()
     assert published(production) == []
-    if "create table" in declared:
+    if "table t " in declared:
         written_to(production, "t")
 
 
@@ -141,3 +197,62 @@ def test_a_full_identity_table_without_a_key_arrives_with_its_updates_and_delete
         ("d", 1, "a"),
         ("i", 1, "b"),
     ]
+
+
+@pytest.mark.parametrize("kind", ["stored", "virtual"])
+def test_a_full_identity_with_a_generated_column_is_refused_where_its_updates_would_fail(
+    production: Database, pipeline: Callable[..., Pipeline], kind: str
+) -> None:
+    production.execute(
+        f"create table t (id int, v text, g text generated always as (v || '!') {kind}); "
+        "alter table t replica identity full"
+    )
+    with pytest.raises(psycopg2.errors.RaiseException, match="FULL and a generated column"):
+        pipeline({"public.t": BOTH}).prepare()
+    production.execute("create publication by_hand for table t")
+    with pytest.raises(psycopg2.errors.InvalidColumnReference, match="cannot update"):
+        written_to(production, "t")
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "create table t (id int, v text)",
+        "create table t (id int, v text); alter table t replica identity full",
+        "create table t (id int primary key deferrable, v text)",
+        "create table t (id int primary key, v text); alter table t replica identity nothing",
+        "create table t (id int, v text primary key)",
+        """
+        create table t (id int, v text) partition by range (id);
+        create table t1 partition of t default
+        """,
+    ],
+)
+@pytest.mark.parametrize("rules", [BOTH, WITHOUT_V])
+def test_an_append_only_table_never_makes_a_write_of_production_fail(
+    production: Database, pipeline: Callable[..., Pipeline], declared: str, rules: Columns
+) -> None:
+    production.execute(declared)
+    made = pipeline({"public.t": rules})
+    made.append_only = ("public.t",)
+    made.prepare()
+    assert published(production) == [("t", "id,v" if rules is BOTH else "id")]
+    written_to(production, "t")
+
+
+@pytest.mark.parametrize("quiet", ["all tables", "tables in schema public"])
+def test_a_publication_that_is_there_becomes_one_of_named_tables_or_is_refused(
+    production: Database, pipeline: Callable[..., Pipeline], quiet: str
+) -> None:
+    production.execute(
+        "create table t (id int primary key, v text); create table other (id int, v text)"
+    )
+    production.execute(f"create publication analytics_replica for {quiet}")
+    made = pipeline({"public.t": BOTH})
+    if quiet == "all tables":
+        with pytest.raises(psycopg2.errors.RaiseException, match="FOR ALL TABLES"):
+            made.prepare()
+        return
+    made.prepare()
+    assert published(production) == [("t", "id,v")]
+    written_to(production, "other")

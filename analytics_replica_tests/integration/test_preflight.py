@@ -20,6 +20,7 @@ from analytics_replica.source.preflight import (
     QUESTIONS,
     REACHABLE,
     ROLE,
+    SERVER,
     SLOT,
     WAL_LEVEL,
     preflight,
@@ -75,7 +76,7 @@ def test_each_missing_thing_fails_its_own_question_only(people: Pipeline) -> Non
     people.production.execute("drop publication analytics_replica")
     answers = outcomes(preflight(people.settings))
     assert answers == {
-        **dict.fromkeys((REACHABLE, ROLE, WAL_LEVEL, SLOT), PASS),
+        **dict.fromkeys((REACHABLE, ROLE, SERVER, WAL_LEVEL, SLOT), PASS),
         PUBLICATION: FAIL,
         POLICY: CANNOT_TELL,
         POSITION: CANNOT_TELL,
@@ -93,13 +94,13 @@ def test_a_publication_with_other_tables_than_the_policy_is_told(people: Pipelin
     people.production.execute("alter publication analytics_replica add table extra")
     (verdict,) = [v for v in preflight(people.settings) if v.about == POLICY]
     assert verdict.outcome is FAIL
-    assert "public.extra" in verdict.findings[0].says
+    assert verdict.findings[0].subject == "public.extra"
     assert verdict.findings[-1].subject == NEXT
 
 
 def test_a_slot_that_is_being_read_is_told(people: Pipeline) -> None:
     with SourceConnection(people.production.dsn(OUR_ROLE)) as other:
-        other.start(people.slot, "analytics_replica", Lsn(0), 180000)
+        other.start(people.slot, ("analytics_replica",), Lsn(0), 180000)
         assert outcomes(preflight(people.settings))[SLOT] is FAIL
 
 

@@ -12,13 +12,25 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
-from analytics_replica_tests.support.pipeline import Pipeline, open_directory
+from analytics_replica_tests.support.pipeline import Columns, Pipeline, open_directory
 from analytics_replica_tests.support.servers import Database, fresh_database, running_server
 
 LOGGED = {
     "log_statement": "all",
     "log_replication_commands": "on",
     "log_line_prefix": "@%u@%b@ ",
+}
+CATALOGS = {
+    "pg_replication_slots",
+    "pg_publication",
+    "pg_publication_rel",
+    "pg_settings",
+    "pg_depend",
+    "pg_class",
+    "pg_namespace",
+    "pg_inherits",
+    "pg_attribute",
+    "pg_index",
 }
 REPLICATION_COMMANDS = {"IDENTIFY_SYSTEM", "START_REPLICATION", "BASE_BACKUP", "SHOW"}
 
@@ -31,9 +43,17 @@ def logged() -> Iterator[Pipeline]:
         with fresh_database(server, "production") as production:
             production.execute("create table people (id int primary key, email text)")
             production.execute("insert into people values (1, 'a@x')")
+            production.execute("create table log (v text); insert into log values ('x')")
+            production.execute("create table days (d int primary key) partition by range (d)")
+            production.execute("create table days_1 partition of days default")
             root = open_directory()
             rules = {"id": "keep", "email": {"mask": "token", "domain": "e"}}
-            made = Pipeline(root, production, production, {"public.people": rules})
+            tables: dict[str, Columns] = {
+                "public.people": rules,
+                "public.log": {"v": "keep"},
+                "public.days": {"d": "keep"},
+            }
+            made = Pipeline(root, production, production, tables, append_only=("public.log",))
             made.prepare()
             yield made
             shutil.rmtree(root, ignore_errors=True)
@@ -61,6 +81,9 @@ def test_our_role_sends_replication_commands_and_one_catalog_read_per_capture(
     captures = 3
     for number in range(captures):
         logged.production.execute("insert into people values (%s, 'b@x')", (number + 10,))
+        logged.production.execute(
+            "insert into log values ('y'); insert into days values (%s)", (number,)
+        )
         logged.capture()
     sent = _ours(logged)
     commands = {text.split()[0].rstrip(";") for kind, text in sent if kind != "statement"}
@@ -70,13 +93,18 @@ def test_our_role_sends_replication_commands_and_one_catalog_read_per_capture(
     assert len(statements) == captures
     for statement in statements:
         assert "pg_replication_slots" in statement
-        assert set(re.findall(r"\bfrom (\w+)", statement)) <= {
-            "pg_replication_slots",
-            "pg_publication",
-            "pg_publication_tables",
-            "pg_settings",
-        }
+        said = re.sub(r"--.*", "", statement)
+        assert set(re.findall(r"\b(?:from|join) (\w+)", said)) == CATALOGS | {"part", "lateral"}
+        assert re.search(r"with recursive part \(oid, attached\) as", said)
         assert re.sub(r"\s*--.*", "", statement).strip().startswith("select json_build_object(")
+
+
+def test_a_table_that_production_has_locked_does_not_stop_capture(logged: Pipeline) -> None:
+    logged.capture()
+    with logged.production.session() as cursor:
+        cursor.execute("lock table people, log, days in access exclusive mode")
+        report = logged.capture()
+    assert not report.incomplete
 
 
 def test_our_role_has_no_privilege_on_any_table(logged: Pipeline) -> None:

@@ -21,9 +21,9 @@ from analytics_replica.domain.clock import SystemClock
 from analytics_replica.landing.capture import CaptureReport, capture
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
-from analytics_replica.masking.policy import Policy
 from analytics_replica.settings.load import Settings, load_settings
-from analytics_replica.source.dba import dba_statements
+from analytics_replica.source.dba import Preparation
+from analytics_replica.source.publications import Wanted
 from analytics_replica_tests.support.servers import Database
 
 KEY = "5f" * 32
@@ -43,6 +43,7 @@ class Pipeline:
     slot: str = field(default_factory=lambda: f"slot_{uuid.uuid4().hex[:10]}")
     changes: dict[str, Any] = field(default_factory=dict)
     """Keys of replica.yaml to change, by dotted path."""
+    append_only: tuple[str, ...] = ()
 
     @property
     def settings(self) -> Settings:
@@ -66,17 +67,13 @@ class Pipeline:
     def prepare(self) -> None:
         """Runs the DBA's script on production."""
         settings = self.settings
-        policy = Policy.from_settings(settings)
         opened = psycopg2.connect(self.production.dsn())
         opened.autocommit = True
+        prepared = Preparation(
+            ROLE, self.production.name, settings.replica.source, Wanted.of(settings)
+        )
         with opened.cursor() as cursor:
-            for statement in dba_statements(
-                role=ROLE,
-                database=self.production.name,
-                slot=self.slot,
-                publication=settings.replica.source.publication,
-                tables={table: policy.published(table) for table in policy.tables},
-            ):
+            for statement in prepared.statements():
                 cursor.execute(statement.text)
         opened.close()
 
@@ -110,7 +107,10 @@ class Pipeline:
                 "copy_checkpoint": "fast",
             },
             "masking": {"keys": {"k1": {"env": "MASKING_KEY"}}, "active_key": "k1"},
-            "tables": {table: {"columns": dict(c)} for table, c in self.tables.items()},
+            "tables": {
+                table: {"columns": dict(c), "append_only": table in self.append_only}
+                for table, c in self.tables.items()
+            },
             "landing": {"url": "landing"},
             "warehouse": {"dsn": {"env": "WAREHOUSE_DSN"}},
             "gold": {"project_dir": "dbt_project"},
