@@ -18,20 +18,21 @@ from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import CopyFailed, DemoError, PositionMismatch
+from analytics_replica.landing.anew import continued_by_copy, set_aside_if_broken
 from analytics_replica.landing.batch import Origin
+from analytics_replica.landing.contiguity import require_contiguity
 from analytics_replica.landing.initial_copy import copy_tables
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest
+from analytics_replica.landing.silence import silent_upto
 from analytics_replica.landing.stream import CaptureWork, Target, drain
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings, masking_keys
+from analytics_replica.source.raw_log import silence_of
 from analytics_replica.source.replication import SourceConnection
-from analytics_replica.source.slot import (
-    guard_resume,
-    require_policy_published,
-    require_prepared,
-)
+from analytics_replica.source.resume import guard_resume, guard_source
+from analytics_replica.source.slot import require_policy_published, require_prepared
 from analytics_replica.source.snapshot import PhysicalCopy, base_backup, inspect
 
 
@@ -68,13 +69,17 @@ def capture(
     dsn = settings.secrets.get(source_settings.dsn)
     with store.one_writer(), SourceConnection(dsn) as source:
         store.sweep()
-        work, target = _prepared(settings, clock, progress, store, source, reached)
+        last = None if first_copy else _guarded_last(store)
+        work, target = _prepared(settings, clock, progress, store, source, reached, last)
         copied = work.last is None or first_copy
         if copied:
+            work.last = continued_by_copy(store, work.origin, clock.now())
             _first_copy(work, dsn)
+            set_aside_if_broken(store, work.landed[0])
             target = replace(target, flushed=source.identify().flushed)
         elif work.last is not None:
-            guard_resume(work.last[0], work.origin.source, work.origin.slot)
+            silence = silence_of(dsn, work.origin.source, silent_upto(store, work.last[1]))
+            guard_resume(work.last[0], work.origin.source, work.origin.slot, silence)
         drain(work, source, target)
     rows: Counter[TableName] = Counter()
     for manifest in work.landed:
@@ -85,6 +90,12 @@ def capture(
     return CaptureReport(landed, work.position, rows, work.origin.slot, seconds, copied)
 
 
+def _guarded_last(store: Store) -> tuple[Manifest, str] | None:
+    """The newest batch, if landing can be continued: LandingError if it is broken."""
+    require_contiguity(store)
+    return last_manifest(store)
+
+
 def _prepared(
     settings: Settings,
     clock: Clock,
@@ -92,12 +103,18 @@ def _prepared(
     store: Store,
     source: SourceConnection,
     reached: Callable[[str], None],
+    last: tuple[Manifest, str] | None,
 ) -> tuple[CaptureWork, Target]:
-    """The work to do and how far the present reaches; errors if production is not ready."""
+    """The work to do and how far the present reaches; errors if production is not ready.
+
+    With a last batch, production must be the one that it came from, and keep its slot.
+    """
     names = settings.replica.source
     policy = Policy.from_settings(settings)
     system = source.identify()
     state = source.read_state(names.slot, names.publication)
+    if last is not None:
+        guard_source(last[0], system, state, names.slot)
     require_prepared(state, names.slot, names.publication)
     require_policy_published(state, {table: policy.published(table) for table in policy.tables})
     identity = state.identity(
@@ -114,7 +131,7 @@ def _prepared(
         origin=origin,
         reached=reached,
         server_major=state.server_version // 10_000,
-        last=last_manifest(store),
+        last=last,
     )
     written = max(system.flushed, state.present)
     return work, Target(system.flushed, written, state.flushed_within)

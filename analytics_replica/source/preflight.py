@@ -1,8 +1,8 @@
 """Whether production is ready to be captured: one verdict for each thing that must be so.
 
 Here: the questions, in the order in which a person would solve them. Not here: the guards that
-capture itself uses and that answer them (slot.py), printing (cli). Asks production what one capture
-asks: IDENTIFY_SYSTEM and the single catalog read.
+capture itself uses and that answer them (slot.py, resume.py), printing (cli). Asks production what
+one capture asks: IDENTIFY_SYSTEM, the single catalog read, and, if the slot is ahead, silence.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from dataclasses import replace
 from typing import Final
 
 from analytics_replica.domain.batches import Manifest
+from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.errors import ReplicaError, SourceNotPrepared
 from analytics_replica.settings.load import Settings
+from analytics_replica.source.raw_log import silence_of
 from analytics_replica.source.replication import SourceConnection, SystemIdentity
+from analytics_replica.source.resume import guard_resume, guard_source
 from analytics_replica.source.slot import (
     SourceState,
-    guard_resume,
     require_policy_published,
     require_prepared,
 )
@@ -39,14 +41,20 @@ POSITION: Final = "slot and landing agree"
 
 QUESTIONS: Final = (REACHABLE, ROLE, WAL_LEVEL, PUBLICATION, POLICY, SLOT, POSITION)
 
+_Landed = tuple[Manifest | None, Lsn | None]
+"""The newest batch, and how far silence is recorded after it."""
+
 _FINE_PUBLICATION: Final = {"oid": 0, "all_tables": False, "operations": [True] * 4}
 
 
-def preflight(settings: Settings, *, last: Manifest | None = None) -> list[Verdict]:
+def preflight(
+    settings: Settings, *, last: Manifest | None = None, recorded: Lsn | None = None
+) -> list[Verdict]:
     """One verdict for each of QUESTIONS, in order; never raises what it judges.
 
     CANNOT_TELL where an earlier answer made a question unanswerable. `last` is the newest landed
-    batch: with it, the slot must stand where landing ends.
+    batch: with it, the slot must stand where landing ends, or ahead of it over silence only, of
+    which some is `recorded`.
     """
     source = settings.replica.source
     try:
@@ -60,7 +68,7 @@ def preflight(settings: Settings, *, last: Manifest | None = None) -> list[Verdi
     except ReplicaError as cause:
         return [failed(REACHABLE, cause), *_unknown(QUESTIONS[1:], "production was not read")]
     answers = Verdict(REACHABLE, Outcome.PASS, figures={SERVER_VERSION: state.server_version})
-    return [answers, _passed(ROLE), *_of_state(settings, system, state, last)]
+    return [answers, _passed(ROLE), *_of_state(settings, system, state, (last, recorded))]
 
 
 def failed(about: str, cause: ReplicaError) -> Verdict:
@@ -71,7 +79,7 @@ def failed(about: str, cause: ReplicaError) -> Verdict:
 
 
 def _of_state(
-    settings: Settings, system: SystemIdentity, state: SourceState, last: Manifest | None
+    settings: Settings, system: SystemIdentity, state: SourceState, landed: _Landed
 ) -> Iterator[Verdict]:
     source = settings.replica.source
     fine_slot = {
@@ -99,7 +107,7 @@ def _of_state(
     yield publication
     yield _of_policy(settings, state, publication)
     yield prepared(SLOT)
-    yield _of_position(settings, system, state, last)
+    yield _of_position(settings, system, state, landed)
 
 
 def _of_policy(settings: Settings, state: SourceState, publication: Verdict) -> Verdict:
@@ -114,8 +122,13 @@ def _of_policy(settings: Settings, state: SourceState, publication: Verdict) -> 
 
 
 def _of_position(
-    settings: Settings, system: SystemIdentity, state: SourceState, last: Manifest | None
+    settings: Settings, system: SystemIdentity, state: SourceState, landed: _Landed
 ) -> Verdict:
+    source, (last, recorded) = settings.replica.source, landed
+    if last is not None:
+        alive = _asked(POSITION, lambda: guard_source(last, system, state, source.slot))
+        if not alive.passed:
+            return alive
     if state.slot is None or state.slot["restart_lsn"] is None or state.publication is None:
         return _cannot_tell(POSITION, "slot or publication is missing")
     health = state.slot_state(system.flushed)
@@ -125,11 +138,11 @@ def _of_position(
     }
     if last is None:
         return Verdict(POSITION, Outcome.PASS, figures=figures)
-    source = settings.replica.source
     identity = state.identity(
         system.system_identifier, system.timeline, source.slot, source.publication
     )
-    verdict = _asked(POSITION, lambda: guard_resume(last, identity, health))
+    silence = silence_of(settings.secrets.get(source.dsn), identity, recorded)
+    verdict = _asked(POSITION, lambda: guard_resume(last, identity, health, silence))
     return replace(verdict, figures=figures)
 
 

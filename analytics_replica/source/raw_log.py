@@ -73,6 +73,19 @@ def prove_silence(
         return Proof.doubted(f"it cannot be read: {cause}")
 
 
+def silence_of(
+    dsn: str, identity: SourceIdentity, recorded: Lsn | None
+) -> Callable[[Lsn, Lsn], Proof]:
+    """How the guard asks for silence: landing's own record first, production's log for the rest."""
+
+    def ask(since: Lsn, upto: Lsn) -> Proof:
+        if recorded is not None and upto <= recorded:
+            return Proof.given(f"capture recorded silence up to {recorded}")
+        return prove_silence(dsn, identity, max(since, recorded or since), upto)
+
+    return ask
+
+
 def _walked(walk: Walk, upto: Lsn, pieces: Iterator[bytes]) -> Proof:
     records = 0
     for piece in pieces:

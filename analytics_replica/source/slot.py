@@ -1,7 +1,7 @@
 """Slot and publication as production has them, and whether they agree with what is landed.
 
-Here: the single catalog statement, its result, the guard that decides whether capture may go on.
-Not here: the connection (replication.py).
+Here: the single catalog statement, its result, whether production is prepared. Not
+here: the connection (replication.py), whether capture may go on after what is landed (resume.py).
 
 One statement reads the slot together with the publication, because PostgreSQL 18 only warns when a
 publication is missing and then sends nothing: reading the slot alone would look like silence.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from analytics_replica.domain.batches import Manifest, SlotState, SourceIdentity
+from analytics_replica.domain.batches import SlotState, SourceIdentity
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import PositionMismatch, SlotBusy, SourceNotPrepared
@@ -35,7 +35,8 @@ select json_build_object(
         select json_build_object(
             'plugin', s.plugin, 'database', s.database, 'active_pid', s.active_pid,
             'restart_lsn', s.restart_lsn, 'confirmed_lsn', s.confirmed_flush_lsn,
-            'wal_status', s.wal_status, 'safe_wal_bytes', s.safe_wal_size)
+            'wal_status', s.wal_status, 'safe_wal_bytes', s.safe_wal_size,
+            'invalidation_reason', to_json(s) ->> 'invalidation_reason')
         from pg_replication_slots s where s.slot_name = %(slot)s),
     'publication', (
         select json_build_object('oid', p.oid::bigint, 'all_tables', p.puballtables,
@@ -167,8 +168,7 @@ def _require_slot(state: SourceState, slot: str) -> None:
         raise PositionMismatch(
             what=f"Slot {slot} is lost: production removed log that was not read yet.",
             why="The changes in it can only come back with a new copy.",
-            next="Have the DBA drop and make the slot again (`analytics-replica source sql`), "
-            "then run `analytics-replica capture --first-copy`; staging stays readable meanwhile.",
+            next="Run `analytics-replica recover`: it makes the slot again and takes a new copy.",
         )
     if state.slot["active_pid"] is not None:
         raise SlotBusy(
@@ -199,44 +199,6 @@ def require_policy_published(state: SourceState, wanted: Mapping[TableName, Sequ
                 f"the publication does not hold {table}.{column}, which replica.yaml lists",
                 _RUN_SCRIPT,
             )
-
-
-def guard_resume(last: Manifest, identity: SourceIdentity, slot: SlotState) -> None:
-    """PositionMismatch if going on after `last` could skip or mix changes.
-
-    Landing, slot, system, timeline, database and publication must agree, and the slot may not have
-    been moved beyond what is landed.
-    """
-    before = last.source
-    for what, then, now in (
-        ("system identifier", before.system_identifier, identity.system_identifier),
-        ("timeline", str(before.timeline), str(identity.timeline)),
-        ("database", before.database, identity.database),
-        ("slot", before.slot, identity.slot),
-        ("publication", before.publication, identity.publication),
-        (
-            "publication's identity (it was made anew)",
-            before.publication_fingerprint,
-            identity.publication_fingerprint,
-        ),
-    ):
-        if then != now:
-            raise PositionMismatch(
-                what=f"Production's {what} is {now}; landing was filled with {then}.",
-                why="Changes in between may be missing, so capture stopped before reading.",
-                next="If this is the right production, take a new copy with "
-                "`analytics-replica capture --first-copy`.",
-            )
-    if slot.confirmed_lsn > last.position:
-        gap = slot.confirmed_lsn - last.position
-        raise PositionMismatch(
-            what=f"Slot {identity.slot} stands at {slot.confirmed_lsn}, but landing ends at "
-            f"{last.position}: {gap:,} bytes of log were released without being landed.",
-            why="Somebody advanced or recreated the slot, or landing was restored from an older "
-            "backup. Going on would silently lose what lies between.",
-            next="Restore landing's newer manifests, or take a new copy with "
-            "`analytics-replica capture --first-copy`.",
-        )
 
 
 _RUN_SCRIPT: Final = "Have the DBA run what `analytics-replica source sql` prints."
