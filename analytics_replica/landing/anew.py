@@ -23,16 +23,22 @@ from analytics_replica.landing.manifest import last_manifest, sequences
 SET_ASIDE: Final = "set-aside"
 
 
-def continued_by_copy(store: Store, origin: Origin, now: datetime) -> tuple[Manifest, str] | None:
+def continued_by_copy(
+    store: Store, origin: Origin, now: datetime, beyond: int = 0
+) -> tuple[Manifest, str] | None:
     """The newest batch and its digest; if it cannot be read, one that has its number and no more.
 
-    None if nothing was ever landed.
+    The number is at least `beyond`, for staging may contain batches that landing lost. None if
+    nothing was ever landed.
     """
     try:
-        return last_manifest(store)
+        found = last_manifest(store)
+        newest = found[0].sequence if found is not None else 0
     except LandingError:
+        found, newest = None, sequences(store)[-1]
+    if newest < beyond or (found is None and newest > 0):
         stands_for = Manifest(
-            sequence=sequences(store)[-1],
+            sequence=max(newest, beyond),
             kind=BatchKind.STREAM,
             from_lsn=ZERO,
             to_lsn=ZERO,
@@ -46,6 +52,7 @@ def continued_by_copy(store: Store, origin: Origin, now: datetime) -> tuple[Mani
             previous="",
         )
         return stands_for, ""
+    return found
 
 
 def set_aside_if_broken(store: Store, copy: Manifest) -> int:

@@ -54,6 +54,7 @@ def capture(
     *,
     progress: Progress = SILENT,
     first_copy: bool = False,
+    beyond: int = 0,
     reached: Callable[[str], None] = lambda _: None,
 ) -> CaptureReport:
     """Lands everything that production committed before now, then stops.
@@ -61,7 +62,8 @@ def capture(
     Takes the first copy when landing is empty, or when `first_copy` asks for a new one. Ends with
     a batch up to the present even if production was silent: silence is recorded, not assumed.
     Repeating it is harmless; two at once are refused. After an error nothing is lost: what has no
-    manifest is read again. `reached` hears the points between effects (crash tests).
+    manifest is read again. A first copy's number is greater than `beyond`. `reached` hears the
+    points between effects (crash tests).
     """
     began = clock.now()
     store = Store(settings.landing_url)
@@ -73,7 +75,7 @@ def capture(
         work, target = _prepared(settings, clock, progress, store, source, reached, last)
         copied = work.last is None or first_copy
         if copied:
-            work.last = continued_by_copy(store, work.origin, clock.now())
+            work.last = continued_by_copy(store, work.origin, clock.now(), beyond)
             _first_copy(work, dsn)
             set_aside_if_broken(store, work.landed[0])
             target = replace(target, flushed=source.identify().flushed)

@@ -16,7 +16,7 @@ from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import LandingBroken
 from analytics_replica.landing.layout import Store
-from analytics_replica.landing.manifest import manifests
+from analytics_replica.landing.manifest import manifests, read_manifest, sequences
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State
 
 
@@ -90,6 +90,7 @@ def pending(
     start = min([ledger.last_batch, *standing])
     found = [m for m in manifests(store, after=start) if upto is None or m.sequence <= upto]
     fresh = tuple(m for m in found if m.sequence > ledger.last_batch)
+    _require_same_batches(store, ledger, fresh)
     if not fresh:
         return Pending((), {})
     _require_sequel(fresh[0], ledger)
@@ -126,9 +127,41 @@ def _of(table: TableName, batch: Manifest) -> list[LandedFile]:
     return [file for file in batch.files if file.table == table]
 
 
+def _begins_anew(batch: Manifest) -> bool:
+    """A copy of all tables: whatever was applied or landed before it is void."""
+    return batch.kind is BatchKind.COPY and batch.from_lsn == batch.to_lsn
+
+
+def _require_same_batches(store: Store, ledger: Ledger, fresh: Sequence[Manifest]) -> None:
+    """The batch that staging ends with must be landing's batch of this number.
+
+    A landing that was restored from an older state counts on from there: a number that staging
+    has applied would come a second time with other changes, and be passed over.
+    """
+    if ledger.last_batch == 0 or any(map(_begins_anew, fresh)):
+        return
+    present = sequences(store)
+    if present and present[-1] < ledger.last_batch:
+        found = f"ends with batch {present[-1]}"
+    elif (
+        ledger.last_batch in present
+        and read_manifest(store, ledger.last_batch).position > ledger.position
+    ):
+        found = f"has another batch {ledger.last_batch}"
+    else:
+        return
+    raise LandingBroken(
+        what=f"Staging contains batch {ledger.last_batch} up to {ledger.position}, but landing "
+        f"{found}.",
+        why="Landing was restored from an older state; going on would pass over changes.",
+        next="Restore landing's newer manifests, or run `analytics-replica recover`, which takes a "
+        "new copy.",
+    )
+
+
 def _require_sequel(first: Manifest, ledger: Ledger) -> None:
     expected = ledger.last_batch + 1
-    begins_anew = ledger.last_batch == 0 and first.kind is BatchKind.COPY
+    begins_anew = _begins_anew(first) or (ledger.last_batch == 0 and first.kind is BatchKind.COPY)
     if first.sequence != expected and not begins_anew:
         raise LandingBroken(
             what=f"Staging needs batch {expected} next, but landing goes on with {first.sequence}.",
