@@ -75,9 +75,7 @@ def capture(
         work, target = _prepared(settings, clock, progress, store, source, reached, last)
         copied = work.last is None or first_copy
         if copied:
-            work.last = continued_by_copy(store, work.origin, clock.now(), beyond)
-            _first_copy(work, dsn)
-            set_aside_if_broken(store, work.landed[0])
+            _first_copy(work, dsn, beyond)
             target = replace(target, flushed=source.identify().flushed)
         elif work.last is not None:
             silence = silence_of(dsn, work.origin.source, silent_upto(store, work.last[1]))
@@ -139,7 +137,8 @@ def _prepared(
     return work, Target(system.flushed, written, state.flushed_within)
 
 
-def _first_copy(work: CaptureWork, dsn: str) -> None:
+def _first_copy(work: CaptureWork, dsn: str, beyond: int) -> None:
+    work.last = continued_by_copy(work.store, work.origin, work.clock.now(), beyond)
     identity, slot = work.origin.source, work.origin.slot
     work.progress("base backup", 0, None)
     with _physical_copy(work, dsn) as copy:
@@ -173,6 +172,7 @@ def _first_copy(work: CaptureWork, dsn: str) -> None:
             )
         finally:
             batch.discard()
+    set_aside_if_broken(work.store, work.landed[0])
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from analytics_replica.source.recreate import create_slot
 from analytics_replica.staging.apply import apply_pending
 from analytics_replica_tests.support.commands import ROOT, call_on
 from analytics_replica_tests.support.comparison import differences
+from analytics_replica_tests.support.guarded import lose
 from analytics_replica_tests.support.pipeline import ROLE, Pipeline, open_directory
 from analytics_replica_tests.support.servers import Database, fresh_database, running_server
 
@@ -75,19 +76,11 @@ def slots(made: Pipeline) -> list[tuple[str, str]]:
     )
 
 
-def lose_the_slot(made: Pipeline) -> None:
-    for _ in range(10):
-        made.production.rows("select pg_logical_emit_message(false, '', repeat('x', 100000))")
-        made.production.rows("select pg_switch_wal()")
-    made.production.execute("checkpoint")
-    assert slots(made) == [(made.slot, "lost")]
-
-
 def test_a_lost_slot_is_recovered_by_one_command_and_staging_is_readable_all_the_time(
     made: Pipeline,
 ) -> None:
     made.production.execute("delete from t where id = 1; insert into t values (3, 'three')")
-    lose_the_slot(made)
+    lose(made, 10)
     refused = call_on(made, "capture")
     assert (refused.code, "analytics-replica recover" in refused.err) == (34, True)
     with reading(made) as seen:
@@ -263,7 +256,7 @@ def test_a_slot_that_is_not_ours_or_is_being_read_is_never_dropped(made: Pipelin
 
 
 def test_what_else_is_not_prepared_is_told_before_the_slot_is_dropped(made: Pipeline) -> None:
-    lose_the_slot(made)
+    lose(made, 10)
     made.production.execute("drop publication analytics_replica")
     with pytest.raises(SourceNotPrepared, match="publication analytics_replica does not exist"):
         recover(made.settings, SystemClock())

@@ -7,8 +7,7 @@ command that repairs it, and changes nothing.
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,11 +19,21 @@ from analytics_replica.landing.manifest import last_manifest
 from analytics_replica.landing.silence import record_silence
 from analytics_replica.source.preflight import POSITION, preflight
 from analytics_replica_tests.support.commands import call_on
-from analytics_replica_tests.support.pipeline import ROLE, Pipeline, open_directory
-from analytics_replica_tests.support.servers import SETTINGS, Database, running_server
+from analytics_replica_tests.support.guarded import (
+    GAP,
+    advance,
+    captured,
+    create,
+    drop,
+    landed,
+    state,
+    stops,
+    write,
+)
+from analytics_replica_tests.support.pipeline import Pipeline
+from analytics_replica_tests.support.servers import Database
 
 TABLES = {"public.t": {"id": "keep"}}
-RECOVER = "analytics-replica recover"
 
 
 @pytest.fixture
@@ -38,84 +47,6 @@ def made(production: Database, pipeline: Callable[..., Pipeline]) -> Pipeline:
         write(made, number)
         captured(made)
     return made
-
-
-@pytest.fixture
-def alone() -> Iterator[Callable[..., Pipeline]]:
-    """Makes pipelines whose production is a server of its own with these settings."""
-    root, servers = open_directory(), []
-
-    def make(**settings: str) -> Pipeline:
-        context = running_server(settings)
-        server = context.__enter__()
-        servers.append(context)
-        production = Database(server, "postgres")
-        production.execute(f"create role {ROLE} login replication")
-        production.execute("create table t (id int primary key)")
-        made = Pipeline(root, production, production, TABLES)
-        made.prepare()
-        captured(made)
-        return made
-
-    yield make
-    for context in servers:
-        context.__exit__(None, None, None)
-    shutil.rmtree(root, ignore_errors=True)
-
-
-def captured(made: Pipeline) -> None:
-    """One capture, after which the server has heard what was confirmed."""
-    made.capture()
-    while state(made, "active"):
-        time.sleep(0.01)
-
-
-def state(made: Pipeline, column: str) -> object:
-    return made.production.scalar(
-        f"select {column} from pg_replication_slots where slot_name = %s", (made.slot,)
-    )
-
-
-def write(made: Pipeline, number: int) -> None:
-    made.production.execute("insert into t values (%s)", (number,))
-
-
-def landed(made: Pipeline) -> list[int]:
-    return [row[0] for row in made.landed("public.t", "id")]
-
-
-def world(made: Pipeline) -> object:
-    """Landing's files with their bytes' sizes, and the slots."""
-    files = [(str(p), p.stat().st_size) for p in (made.root / "landing").rglob("*") if p.is_file()]
-    slots = made.production.rows(
-        "select slot_name, confirmed_flush_lsn::text from pg_replication_slots"
-    )
-    return sorted(files), slots
-
-
-def stops(made: Pipeline, code: int, *says: str, repair: str = RECOVER) -> None:
-    """Capture stops within ten seconds with this code and these words, and changes nothing."""
-    before, began = world(made), time.monotonic()
-    ended = call_on(made, "capture")
-    assert time.monotonic() - began < 10
-    assert ended.code == code, ended.err
-    for words in (*says, repair):
-        assert words in ended.err
-    assert world(made) == before
-
-
-def advance(made: Pipeline) -> None:
-    made.production.rows(
-        "select pg_replication_slot_advance(%s, pg_current_wal_lsn())", (made.slot,)
-    )
-
-
-def drop(made: Pipeline) -> None:
-    made.production.rows("select pg_drop_replication_slot(%s)", (made.slot,))
-
-
-def create(made: Pipeline) -> None:
-    made.production.rows("select pg_create_logical_replication_slot(%s, 'pgoutput')", (made.slot,))
 
 
 def recreated_over_data(made: Pipeline) -> None:
@@ -180,7 +111,6 @@ def one_in_the_middle_changed(made: Pipeline) -> None:
     file.write_text(file.read_text().replace('"captured_at": "20', '"captured_at": "21'))
 
 
-GAP = " bytes of log were released without being landed"
 CASES: list[tuple[Callable[[Pipeline], None], int, str]] = [
     (recreated_over_data, 34, GAP),
     (advanced_over_data, 34, GAP),
@@ -277,71 +207,3 @@ def test_silence_that_capture_recorded_needs_no_log_and_no_other_record_counts(
     record_silence(made.store, found[1], confirmed)
     captured(made)
     assert landed(made) == [0, 1, 2]
-
-
-def test_another_server_is_told_by_its_system_identifier(
-    made: Pipeline, alone: Callable[..., Pipeline]
-) -> None:
-    other = alone()
-    made.production = other.production
-    stops(made, 34, "system identifier", "another server", repair="analytics-replica doctor")
-
-
-def test_a_promoted_standby_is_told_by_its_timeline(alone: Callable[..., Pipeline]) -> None:
-    made = alone()
-    server = made.production.server
-    server.stop()
-    (server.data_dir.resolve() / "standby.signal").touch()
-    server.own(server.data_dir.resolve())
-    server.start(SETTINGS)
-    server.run("pg_ctl", ["-w", "promote"])
-    write(made, 2)
-    stops(made, 34, "timeline is 2", "from timeline 1", "bytes further")
-
-
-def test_a_production_that_was_put_back_is_told_by_the_end_of_its_log(
-    alone: Callable[..., Pipeline],
-) -> None:
-    made = alone()
-    server, kept = made.production.server, made.root / "kept"
-    server.stop()
-    shutil.copytree(server.data_dir.resolve(), kept, symlinks=True)
-    server.start(SETTINGS)
-    made.production.execute("insert into t select generate_series(1, 9000)")
-    captured(made)
-    server.stop()
-    shutil.rmtree(server.data_dir.resolve())
-    shutil.copytree(kept, server.data_dir.resolve(), symlinks=True)
-    server.data_dir.resolve().chmod(0o700)
-    server.own(server.data_dir.resolve())
-    server.start(SETTINGS)
-    stops(made, 34, "Production's log ends at", "bytes before landing's")
-
-
-def write_segments(made: Pipeline, count: int) -> None:
-    """Real log that is worth this many segments, and the checkpoint that removes old ones."""
-    for _ in range(count):
-        made.production.rows("select pg_logical_emit_message(false, '', repeat('x', 100000))")
-        made.production.rows("select pg_switch_wal()")
-    made.production.execute("checkpoint")
-
-
-def test_a_slot_that_lost_its_log_is_told_with_the_gap_and_the_servers_reason(
-    alone: Callable[..., Pipeline],
-) -> None:
-    made = alone(max_slot_wal_keep_size="32MB")
-    write(made, 1)
-    write_segments(made, 5)
-    assert state(made, "wal_status") == "lost"
-    stops(made, 34, "is lost (wal_removed)", "cannot be read any more")
-
-
-def test_a_slot_that_was_idle_too_long_is_told_with_the_servers_reason(
-    alone: Callable[..., Pipeline],
-) -> None:
-    made = alone(idle_replication_slot_timeout="1s")
-    give_up_at = time.monotonic() + 30
-    while state(made, "wal_status") != "lost":
-        assert time.monotonic() < give_up_at
-        made.production.execute("checkpoint")
-    stops(made, 34, "is lost (idle_timeout)")

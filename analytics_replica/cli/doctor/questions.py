@@ -15,6 +15,7 @@ from analytics_replica.cli.doctor.nights import nights
 from analytics_replica.cli.doctor.places import first_copy, landing
 from analytics_replica.cli.doctor.warehouse import warehouse
 from analytics_replica.domain.batches import Manifest
+from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.verdicts import Verdict
 from analytics_replica.errors import LandingError, ReplicaError
@@ -47,7 +48,7 @@ def all_answers(load: Callable[[], Settings]) -> Iterator[Verdict]:
     yield from warehouse(settings)
     yield from gold(settings)
     yield from dagster(settings)
-    yield from nights(settings, last)
+    yield from nights(settings, last, SystemClock())
 
 
 def _last(settings: Settings) -> tuple[Manifest | None, Lsn | None]:

@@ -1,0 +1,102 @@
+"""The resume guard when the server itself is another one, was put back, or gave the slot up.
+
+Each case has servers of its own; the cases on one server are in test_resume_guard.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from analytics_replica_tests.support.guarded import captured, lose, state, stops, write
+from analytics_replica_tests.support.pipeline import ROLE, Pipeline, open_directory
+from analytics_replica_tests.support.servers import SETTINGS, Database, running_server
+
+TABLES = {"public.t": {"id": "keep"}}
+
+
+@pytest.fixture
+def alone() -> Iterator[Callable[..., Pipeline]]:
+    """Makes pipelines whose production is a server of its own with these settings."""
+    root, servers = open_directory(), []
+
+    def make(**settings: str) -> Pipeline:
+        context = running_server(settings)
+        server = context.__enter__()
+        servers.append(context)
+        production = Database(server, "postgres")
+        production.execute(f"create role {ROLE} login replication")
+        production.execute("create table t (id int primary key)")
+        place = root / str(len(servers))
+        place.mkdir(mode=0o711)
+        made = Pipeline(place, production, production, TABLES)
+        made.prepare()
+        captured(made)
+        return made
+
+    yield make
+    for context in servers:
+        context.__exit__(None, None, None)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def test_another_server_is_told_by_its_system_identifier(
+    alone: Callable[..., Pipeline],
+) -> None:
+    made, other = alone(), alone()
+    made.production = other.production
+    stops(made, 34, "system identifier", "another server", repair="analytics-replica doctor")
+
+
+def test_a_promoted_standby_is_told_by_its_timeline(alone: Callable[..., Pipeline]) -> None:
+    made = alone()
+    server = made.production.server
+    server.stop()
+    (server.data_dir.resolve() / "standby.signal").touch()
+    server.own(server.data_dir.resolve())
+    server.start(SETTINGS)
+    server.run("pg_ctl", ["-w", "promote"])
+    write(made, 2)
+    stops(made, 34, "timeline is 2", "from timeline 1", "bytes further")
+
+
+def test_a_production_that_was_put_back_is_told_by_the_end_of_its_log(
+    alone: Callable[..., Pipeline],
+) -> None:
+    made = alone()
+    server, kept = made.production.server, made.root / "kept"
+    server.stop()
+    shutil.copytree(server.data_dir.resolve(), kept, symlinks=True)
+    server.start(SETTINGS)
+    made.production.execute("insert into t select generate_series(1, 9000)")
+    captured(made)
+    server.stop()
+    shutil.rmtree(server.data_dir.resolve())
+    shutil.copytree(kept, server.data_dir.resolve(), symlinks=True)
+    server.data_dir.resolve().chmod(0o700)
+    server.own(server.data_dir.resolve())
+    server.start(SETTINGS)
+    stops(made, 34, "Production's log ends at", "bytes before landing's")
+
+
+def test_a_slot_that_lost_its_log_is_told_with_the_gap_and_the_servers_reason(
+    alone: Callable[..., Pipeline],
+) -> None:
+    made = alone(max_slot_wal_keep_size="32MB")
+    write(made, 1)
+    lose(made, 5)
+    stops(made, 34, "is lost (wal_removed)", "cannot be read any more")
+
+
+def test_a_slot_that_was_idle_too_long_is_told_with_the_servers_reason(
+    alone: Callable[..., Pipeline],
+) -> None:
+    made = alone(idle_replication_slot_timeout="1s")
+    give_up_at = time.monotonic() + 30
+    while state(made, "wal_status") != "lost":
+        assert time.monotonic() < give_up_at
+        made.production.execute("checkpoint")
+    stops(made, 34, "is lost (idle_timeout)")
