@@ -11,6 +11,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from analytics_replica.domain.batches import BatchKind, Manifest, SlotState
 from analytics_replica.domain.clock import Clock
@@ -29,7 +30,7 @@ from analytics_replica.landing.stream import CaptureWork, Target, drain
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings, masking_keys
-from analytics_replica.source.raw_log import silence_of
+from analytics_replica.source.raw_log import fork_of, silence_of
 from analytics_replica.source.replication import SourceConnection
 from analytics_replica.source.resume import guard_resume, guard_source
 from analytics_replica.source.slot import require_policy_published, require_prepared
@@ -114,7 +115,8 @@ def _prepared(
     system = source.identify()
     state = source.read_state(names.slot, names.publication)
     if last is not None:
-        guard_source(last[0], system, state, names.slot)
+        fork = partial(fork_of, settings.secrets.get(names.dsn))
+        guard_source(last[0], system, state, names.slot, fork)
     require_prepared(state, names.slot, names.publication)
     require_policy_published(state, {table: policy.published(table) for table in policy.tables})
     identity = state.identity(

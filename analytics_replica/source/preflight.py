@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from analytics_replica.domain.batches import Manifest
@@ -16,7 +17,7 @@ from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.errors import ReplicaError, SourceNotPrepared
 from analytics_replica.settings.load import Settings
-from analytics_replica.source.raw_log import silence_of
+from analytics_replica.source.raw_log import fork_of, silence_of
 from analytics_replica.source.replication import SourceConnection, SystemIdentity
 from analytics_replica.source.resume import guard_resume, guard_source
 from analytics_replica.source.slot import (
@@ -126,7 +127,8 @@ def _of_position(
 ) -> Verdict:
     source, (last, recorded) = settings.replica.source, landed
     if last is not None:
-        alive = _asked(POSITION, lambda: guard_source(last, system, state, source.slot))
+        fork = partial(fork_of, settings.secrets.get(source.dsn))
+        alive = _asked(POSITION, lambda: guard_source(last, system, state, source.slot, fork))
         if not alive.passed:
             return alive
     if state.slot is None or state.slot["restart_lsn"] is None or state.publication is None:

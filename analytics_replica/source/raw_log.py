@@ -29,6 +29,8 @@ from analytics_replica.source.silence import Proof, Unreadable, Walk
 _NEVER_S: Final = 10_000_000
 """Without status messages the server never takes us for a synchronous standby."""
 
+_HISTORY: Final = "TIMELINE_HISTORY {}"
+
 _UNITS: Final = {"B": 1, "kB": 2**10, "MB": 2**20, "GB": 2**30}
 
 
@@ -71,6 +73,20 @@ def prove_silence(
         return Proof.doubted(f"production did not send it (SQLSTATE {cause.pgcode or 'none'})")
     except Unreadable as cause:
         return Proof.doubted(f"it cannot be read: {cause}")
+
+
+def fork_of(dsn: str, before: int, now: int) -> Lsn | None:
+    """Where the timeline `now` left the timeline `before`; None if production does not say."""
+    try:
+        with contextlib.closing(_open(dsn)) as opened, opened.cursor() as cursor:
+            cursor.execute(_HISTORY.format(int(now)))
+            content = cursor.fetchone()[1]
+    except psycopg2.Error:
+        return None
+    # Text since PostgreSQL 15, before that bytea.
+    history = content if isinstance(content, str) else bytes(content).decode(errors="replace")
+    found = re.search(rf"^{int(before)}\t(\S+)", history, re.MULTILINE)
+    return Lsn.parse(found[1]) if found is not None else None
 
 
 def silence_of(

@@ -26,16 +26,21 @@ RECOVER: Final = (
 )
 _READ_NOTHING: Final = "Changes in between may be missing, so capture stopped before reading."
 
+Fork = Callable[[int, int], Lsn | None]
+"""Asks where the second timeline left the first."""
+
 Silence = Callable[[Lsn, Lsn], Proof]
 """Asks for the proof that nothing was committed between two positions."""
 
 
-def guard_source(last: Manifest, system: SystemIdentity, state: SourceState, slot: str) -> None:
+def guard_source(
+    last: Manifest, system: SystemIdentity, state: SourceState, slot: str, fork: Fork
+) -> None:
     """PositionMismatch unless this is the production that landing came from, with the slot alive.
 
     Asked first, for a wrong server or a lost slot explains whatever else is found.
     """
-    _same_production(last, system, state.database)
+    _same_production(last, system, fork)
     if state.slot is None:
         raise _slot_gone(f"Slot {slot} does not exist any more", last, system.flushed)
     if state.slot["wal_status"] == "lost" or state.slot["restart_lsn"] is None:
@@ -82,7 +87,7 @@ def reason_of(state: SourceState) -> str:
     return str(slot.get("invalidation_reason") or f"wal_status {slot.get('wal_status')}")
 
 
-def _same_production(last: Manifest, system: SystemIdentity, database: str) -> None:
+def _same_production(last: Manifest, system: SystemIdentity, fork: Fork) -> None:
     known = last.source
     if known.system_identifier != system.system_identifier:
         raise PositionMismatch(
@@ -96,25 +101,30 @@ def _same_production(last: Manifest, system: SystemIdentity, database: str) -> N
     if known.timeline != system.timeline:
         raise PositionMismatch(
             what=f"Production's timeline is {system.timeline}; landing was filled from timeline "
-            f"{known.timeline} and ends at {last.position}. {_behind(last, system.flushed)}",
+            f"{known.timeline}. {_forked(last.position, fork(known.timeline, system.timeline))}",
             why="A standby was promoted or a backup restored: what was committed just before may "
             "be in landing and not in production, or the other way round. Nothing was read.",
             next=RECOVER,
         )
-    if known.database == database and system.flushed < last.position:
+    if system.flushed < last.position:
         raise PositionMismatch(
-            what=f"{_behind(last, system.flushed)}",
+            what=f"Production's log ends at {system.flushed}, {last.position - system.flushed:,} "
+            f"bytes before landing's {last.position}.",
             why="Production was put back to an earlier state; landing holds changes that it does "
             "not have any more. Nothing was read.",
             next=RECOVER,
         )
 
 
-def _behind(last: Manifest, flushed: Lsn) -> str:
-    gap = last.position - flushed
-    if gap <= 0:
-        return f"Production's log goes on to {flushed}, {-gap:,} bytes further."
-    return f"Production's log ends at {flushed}, {gap:,} bytes before landing's {last.position}."
+def _forked(landed: Lsn, fork: Lsn | None) -> str:
+    if fork is None:
+        return f"Landing ends at {landed}; where the timelines part is not known."
+    if landed > fork:
+        return (
+            f"They part at {fork}, but landing ends at {landed}: {landed - fork:,} bytes of log "
+            "are landed that production does not have any more."
+        )
+    return f"They part at {fork}, {fork - landed:,} bytes after landing's end at {landed}."
 
 
 def _slot_gone(what: str, last: Manifest, present: Lsn) -> PositionMismatch:

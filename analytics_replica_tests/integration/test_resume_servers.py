@@ -8,9 +8,11 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica_tests.support.guarded import captured, lose, state, stops, write
 from analytics_replica_tests.support.pipeline import ROLE, Pipeline, open_directory
 from analytics_replica_tests.support.servers import SETTINGS, Database, running_server
@@ -51,16 +53,36 @@ def test_another_server_is_told_by_its_system_identifier(
     stops(made, 34, "system identifier", "another server", repair="analytics-replica doctor")
 
 
-def test_a_promoted_standby_is_told_by_its_timeline(alone: Callable[..., Pipeline]) -> None:
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_promoted_standby_is_told_by_its_timeline_and_where_it_parted(
+    alone: Callable[..., Pipeline], *, ahead: bool
+) -> None:
     made = alone()
-    server = made.production.server
+    server, kept = made.production.server, made.root / "kept"
     server.stop()
+    shutil.copytree(server.data_dir.resolve(), kept, symlinks=True)
+    if ahead:  # the old primary goes on, and what it writes is landed
+        server.start(SETTINGS)
+        write(made, 1)
+        captured(made)
+        server.stop()
+    put_back(server, kept)
     (server.data_dir.resolve() / "standby.signal").touch()
     server.own(server.data_dir.resolve())
     server.start(SETTINGS)
     server.run("pg_ctl", ["-w", "promote"])
     write(made, 2)
-    stops(made, 34, "timeline is 2", "from timeline 1", "bytes further")
+    gap = "bytes of log are landed that production does not have" if ahead else "bytes after"
+    stops(made, 34, "timeline is 2", "from timeline 1", "They part at", gap)
+
+
+def put_back(server: LocalServer, kept: Path) -> None:
+    """The server's directory as it was when it was copied."""
+    target = server.data_dir.resolve()
+    shutil.rmtree(target)
+    shutil.copytree(kept, target, symlinks=True)
+    target.chmod(0o700)
+    server.own(target)
 
 
 def test_a_production_that_was_put_back_is_told_by_the_end_of_its_log(
@@ -74,10 +96,7 @@ def test_a_production_that_was_put_back_is_told_by_the_end_of_its_log(
     made.production.execute("insert into t select generate_series(1, 9000)")
     captured(made)
     server.stop()
-    shutil.rmtree(server.data_dir.resolve())
-    shutil.copytree(kept, server.data_dir.resolve(), symlinks=True)
-    server.data_dir.resolve().chmod(0o700)
-    server.own(server.data_dir.resolve())
+    put_back(server, kept)
     server.start(SETTINGS)
     stops(made, 34, "Production's log ends at", "bytes before landing's")
 
