@@ -19,7 +19,7 @@ from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import CopyFailed, DemoError, PositionMismatch
-from analytics_replica.landing.anew import continued_by_copy, set_aside_if_broken
+from analytics_replica.landing.anew import continued_by_copy, set_aside_unfit
 from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.contiguity import require_contiguity
 from analytics_replica.landing.initial_copy import copy_tables
@@ -161,6 +161,7 @@ def _first_copy(work: CaptureWork, dsn: str, beyond: int) -> None:
         batch = work.new_batch()
         try:
             copy_tables(copy, batch, work.policy, work.keys, work.progress)
+            set_aside_unfit(work.store, work.origin, batch.sequence)
             work.has_landed(
                 *batch.publish(
                     BatchKind.COPY,
@@ -174,7 +175,6 @@ def _first_copy(work: CaptureWork, dsn: str, beyond: int) -> None:
             )
         finally:
             batch.discard()
-    set_aside_if_broken(work.store, work.landed[0])
 
 
 @contextlib.contextmanager

@@ -67,13 +67,15 @@ class Pending:
 
     batches: tuple[Manifest, ...]
     windows: Mapping[TableName, Window]
+    anew: Lsn | None = None
+    """Where staging stands afterwards if a copy of all tables makes void what it contains."""
 
     def advanced(self, ledger: Ledger) -> Ledger:
         """The ledger after these batches."""
         last = self.batches[-1]
         return Ledger(
             last.sequence,
-            max(ledger.position, last.position),
+            self.anew or max(ledger.position, last.position),
             _latest(m.last_commit_at for m in self.batches),
             last.source.system_identifier,
         )
@@ -99,7 +101,9 @@ def pending(
         # A copy from before what was applied: changes since then must be read a second time.
         found = [m for m in manifests(store) if m.sequence <= fresh[-1].sequence]
     windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
-    return Pending(fresh, {w.table: w for w in windows if w.parts})
+    # What a new copy does not contain is not there any more, also if staging had come further.
+    anew = max(m.position for m in found) if any(map(_begins_anew, fresh)) else None
+    return Pending(fresh, {w.table: w for w in windows if w.parts}, anew)
 
 
 def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | None) -> Window:

@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from analytics_replica.domain.clock import SystemClock
+from analytics_replica.landing.contiguity import check_contiguity
 from analytics_replica.postgres.local_server import LocalServer
+from analytics_replica.staging.apply import apply_pending
+from analytics_replica_tests.support.commands import call_on
+from analytics_replica_tests.support.comparison import differences
 from analytics_replica_tests.support.guarded import captured, lose, state, stops, write
 from analytics_replica_tests.support.pipeline import ROLE, Pipeline, open_directory
 from analytics_replica_tests.support.servers import SETTINGS, Database, running_server
@@ -25,7 +30,7 @@ def alone() -> Iterator[Callable[..., Pipeline]]:
     """Makes pipelines whose production is a server of its own with these settings."""
     root, servers = open_directory(), []
 
-    def make(**settings: str) -> Pipeline:
+    def make(warehouse: Database | None = None, **settings: str) -> Pipeline:
         context = running_server(settings)
         server = context.__enter__()
         servers.append(context)
@@ -34,7 +39,7 @@ def alone() -> Iterator[Callable[..., Pipeline]]:
         production.execute("create table t (id int primary key)")
         place = root / str(len(servers))
         place.mkdir(mode=0o711)
-        made = Pipeline(place, production, production, TABLES)
+        made = Pipeline(place, production, warehouse or production, TABLES)
         made.prepare()
         captured(made)
         return made
@@ -55,16 +60,17 @@ def test_another_server_is_told_by_its_system_identifier(
 
 @pytest.mark.parametrize("ahead", [True, False])
 def test_a_promoted_standby_is_told_by_its_timeline_and_where_it_parted(
-    alone: Callable[..., Pipeline], *, ahead: bool
+    alone: Callable[..., Pipeline], warehouse: Database, *, ahead: bool
 ) -> None:
-    made = alone()
+    made = alone(warehouse)
     server, kept = made.production.server, made.root / "kept"
     server.stop()
     shutil.copytree(server.data_dir.resolve(), kept, symlinks=True)
     if ahead:  # the old primary goes on, and what it writes is landed
         server.start(SETTINGS)
-        write(made, 1)
+        made.production.execute("insert into t select generate_series(100, 900)")
         captured(made)
+        apply(made)
         server.stop()
     put_back(server, kept)
     (server.data_dir.resolve() / "standby.signal").touch()
@@ -74,6 +80,23 @@ def test_a_promoted_standby_is_told_by_its_timeline_and_where_it_parted(
     write(made, 2)
     gap = "bytes of log are landed that production does not have" if ahead else "bytes after"
     stops(made, 34, "timeline is 2", "from timeline 1", "They part at", gap)
+    recovers(made)
+
+
+def apply(made: Pipeline) -> None:
+    apply_pending(made.settings, SystemClock())
+
+
+def recovers(made: Pipeline) -> None:
+    """One command, and staging is what production is now, also after what follows."""
+    assert call_on(made, "recover").code == 0
+    apply(made)
+    assert differences(made.production, made.warehouse, made.settings) == {}
+    write(made, 3)
+    captured(made)
+    apply(made)
+    assert differences(made.production, made.warehouse, made.settings) == {}
+    assert check_contiguity(made.store).passed
 
 
 def put_back(server: LocalServer, kept: Path) -> None:
@@ -86,19 +109,21 @@ def put_back(server: LocalServer, kept: Path) -> None:
 
 
 def test_a_production_that_was_put_back_is_told_by_the_end_of_its_log(
-    alone: Callable[..., Pipeline],
+    alone: Callable[..., Pipeline], warehouse: Database
 ) -> None:
-    made = alone()
+    made = alone(warehouse)
     server, kept = made.production.server, made.root / "kept"
     server.stop()
     shutil.copytree(server.data_dir.resolve(), kept, symlinks=True)
     server.start(SETTINGS)
     made.production.execute("insert into t select generate_series(1, 9000)")
     captured(made)
+    apply(made)
     server.stop()
     put_back(server, kept)
     server.start(SETTINGS)
     stops(made, 34, "Production's log ends at", "bytes before landing's")
+    recovers(made)
 
 
 def test_a_slot_that_lost_its_log_is_told_with_the_gap_and_the_servers_reason(
