@@ -59,13 +59,14 @@ def continued_by_copy(
 def set_aside_unfit(store: Store, copy: Origin, sequence: int) -> int:
     """Moves the manifests before this copy of all tables away if they may not stand before it.
 
-    That is so if they do not hold together, come from another timeline, or go further than
-    production's log does: staging would take changes from them that production does not have any
-    more. Returns how many. They are kept in `set-aside/` for a person to look at; their files stay.
+    That is so if they do not hold together or do not end right before it, come from another
+    timeline, or go further than production's log does: staging would take changes from them that
+    production does not have any more. Returns how many. They are kept in `set-aside/` for a person
+    to look at; their files stay.
     Call it right before the copy's own manifest is published.
     """
     before = [number for number in sequences(store) if number < sequence]
-    if not before or _fit(store, copy):
+    if not before or (before[-1] == sequence - 1 and _fit(store, copy)):
         return 0
     with disk_errors("setting manifests aside"):
         for number in before:

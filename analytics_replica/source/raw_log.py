@@ -24,12 +24,13 @@ from psycopg2.extras import REPLICATION_PHYSICAL, PhysicalReplicationConnection
 from analytics_replica.domain.batches import SourceIdentity
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.postgres.connect import CONNECT_TIMEOUT_S
+from analytics_replica.postgres.identifiers import compose, number
 from analytics_replica.source.silence import Proof, Unreadable, Walk
 
 _NEVER_S: Final = 10_000_000
 """Without status messages the server never takes us for a synchronous standby."""
 
-_HISTORY: Final = "TIMELINE_HISTORY {}"
+_HISTORY: Final = "TIMELINE_HISTORY {timeline}"
 
 _UNITS: Final = {"B": 1, "kB": 2**10, "MB": 2**20, "GB": 2**30}
 
@@ -79,7 +80,7 @@ def fork_of(dsn: str, before: int, now: int) -> Lsn | None:
     """Where the timeline `now` left the timeline `before`; None if production does not say."""
     try:
         with contextlib.closing(_open(dsn)) as opened, opened.cursor() as cursor:
-            cursor.execute(_HISTORY.format(int(now)))
+            cursor.execute(compose(_HISTORY, timeline=number(now)).text)
             content = cursor.fetchone()[1]
     except psycopg2.Error:
         return None

@@ -68,7 +68,7 @@ def test_a_promoted_standby_is_told_by_its_timeline_and_where_it_parted(
     shutil.copytree(server.data_dir.resolve(), kept, symlinks=True)
     if ahead:  # the old primary goes on, and what it writes is landed
         server.start(SETTINGS)
-        made.production.execute("insert into t select generate_series(100, 900)")
+        far_ahead(made)
         captured(made)
         apply(made)
         server.stop()
@@ -81,6 +81,14 @@ def test_a_promoted_standby_is_told_by_its_timeline_and_where_it_parted(
     gap = "bytes of log are landed that production does not have" if ahead else "bytes after"
     stops(made, 34, "timeline is 2", "from timeline 1", "They part at", gap)
     recovers(made)
+
+
+def far_ahead(made: Pipeline) -> None:
+    """Rows that will be gone, at positions that production will reach again only much later."""
+    for _ in range(6):
+        made.production.rows("select pg_logical_emit_message(false, '', repeat('x', 1000))")
+        made.production.rows("select pg_switch_wal()")
+    made.production.execute("insert into t select generate_series(100, 900)")
 
 
 def apply(made: Pipeline) -> None:
@@ -116,7 +124,7 @@ def test_a_production_that_was_put_back_is_told_by_the_end_of_its_log(
     server.stop()
     shutil.copytree(server.data_dir.resolve(), kept, symlinks=True)
     server.start(SETTINGS)
-    made.production.execute("insert into t select generate_series(1, 9000)")
+    far_ahead(made)
     captured(made)
     apply(made)
     server.stop()
