@@ -27,7 +27,8 @@ from analytics_replica.errors import (
     SourceNotPrepared,
     SourceUnreachable,
 )
-from analytics_replica.landing.capture import CaptureReport, capture
+from analytics_replica.landing.capture import capture
+from analytics_replica.landing.report import CaptureReport
 
 EPILOG: Final = epilog(
     "analytics-replica capture",

@@ -18,7 +18,8 @@ from analytics_replica.cli.terminal import note, say, say_json_line
 from analytics_replica.domain.batches import Manifest
 from analytics_replica.domain.clock import SystemClock
 from analytics_replica.errors import SlotBusy, SourceUnreachable
-from analytics_replica.landing.capture import CaptureReport, follow
+from analytics_replica.landing.capture import follow
+from analytics_replica.landing.report import CaptureReport
 
 PATIENCE_S: Final = (1, 2, 5, 15, 30, 60)
 """Seconds before each new try while production cannot be reached; the last one again and again."""

@@ -14,7 +14,18 @@ from typing import Annotated, Final
 
 import typer
 
-from analytics_replica.cli import capture, demo, doctor, init, night, resync, source, status, ui
+from analytics_replica.cli import (
+    capture,
+    demo,
+    doctor,
+    init,
+    night,
+    recover,
+    resync,
+    source,
+    status,
+    ui,
+)
 from analytics_replica.cli.invocation import CONFIG_VARIABLE, Invocation
 from analytics_replica.cli.terminal import show_bug, show_error
 from analytics_replica.errors import ReplicaError
@@ -40,6 +51,7 @@ app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor_command)
 app.add_typer(source.app, name="source")
 app.command("capture", epilog=capture.EPILOG)(capture.capture_command)
 app.command("resync", epilog=resync.EPILOG)(resync.resync_command)
+app.command("recover", epilog=recover.EPILOG)(recover.recover_command)
 app.command("run", epilog=night.RUN_EPILOG)(night.run_command)
 app.command("check", epilog=night.CHECK_EPILOG)(night.check_command)
 app.command("status", epilog=status.EPILOG)(status.status_command)

@@ -20,8 +20,13 @@ from analytics_replica.deadlines.deadline import Deadline
 from analytics_replica.domain.clock import Clock, SystemClock
 from analytics_replica.errors import NotReady, ReplicaError, SettingsInvalid
 from analytics_replica.landing.layout import Store
-from analytics_replica.landing.manifest import last_manifest
-from analytics_replica.landing.retention import slot_verdict
+from analytics_replica.landing.retention import (
+    Allowance,
+    Level,
+    health_verdict,
+    recent_manifests,
+    slot_health,
+)
 from analytics_replica.postgres.connect import connection
 from analytics_replica.serving.editions import published_edition
 from analytics_replica.serving.history import last_publication_of
@@ -42,6 +47,7 @@ class State:
     reason: str
     facts: dict[str, str | None] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
+    slot: dict[str, int | float | str] = field(default_factory=dict)
 
 
 def status_command(
@@ -58,7 +64,7 @@ def status_command(
     if as_json:
         facts: Mapping[str, object] = {name.replace(" ", "_"): v for name, v in state.facts.items()}
         body = {"verdict": state.verdict, "reason": state.reason, **facts}
-        say_json({**body, "troubles": state.troubles})
+        say_json({**body, "slot": state.slot, "troubles": state.troubles})
     else:
         good = state.verdict in GOOD
         say(f"{state.verdict}  {state.reason}", "bold green" if good else "bold red")
@@ -82,19 +88,20 @@ def state_of(settings: Settings, clock: Clock) -> State:
 
 
 def _landing(settings: Settings, state: State, clock: Clock) -> None:
-    del clock
-    found = last_manifest(Store(settings.landing_url))
-    if found is None:
+    recent = recent_manifests(Store(settings.landing_url))
+    if not recent:
         state.facts |= {"last capture": None, "landing position": None, "slot retention": None}
         return
-    last = found[0]
-    warn = settings.replica.deadlines.slot_retention_warn_mb * 2**20
-    verdict = slot_verdict(last, warn)
+    last = recent[-1]
+    health = slot_health(recent, clock.now(), Allowance.of(settings.replica.deadlines))
+    state.slot = dict(health_verdict(health).figures)
     state.facts |= {
         "last capture": _moment(last.captured_at, settings),
         "landing position": str(last.position),
-        "slot retention": f"{last.slot.retained_bytes / 2**20:,.1f} MB, {verdict.outcome}",
+        "slot retention": f"{health.level.value}: {health.says}",
     }
+    if health.level is not Level.OK:
+        state.troubles += [str(finding) for finding in health_verdict(health).findings]
 
 
 def _warehouse(settings: Settings, state: State, clock: Clock) -> None:

@@ -8,58 +8,35 @@ batch's files (batch.py), the first copy (first_copy.py), copies of some tables 
 from __future__ import annotations
 
 import contextlib
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
 
-from analytics_replica.domain.batches import Manifest, SlotState
+from analytics_replica.domain.batches import Manifest
 from analytics_replica.domain.clock import Clock
-from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
-from analytics_replica.domain.tables import TableName
-from analytics_replica.errors import AlreadyRunning
 from analytics_replica.landing.batch import Origin
+from analytics_replica.landing.contiguity import require_contiguity
 from analytics_replica.landing.copy_area import sweep_copies
 from analytics_replica.landing.courses import Following, ToThePresent
 from analytics_replica.landing.first_copy import sweep_base_backup, take_first_copy
 from analytics_replica.landing.holes import STILL, Holes
 from analytics_replica.landing.layout import Store
-from analytics_replica.landing.manifest import last_manifest, manifests
+from analytics_replica.landing.manifest import last_manifest
 from analytics_replica.landing.points import Reached, unheard
 from analytics_replica.landing.recopy import adopt_copies
+from analytics_replica.landing.report import CaptureReport, await_follower, report_of
+from analytics_replica.landing.silence import silent_upto
 from analytics_replica.landing.stream import CaptureWork, stream
 from analytics_replica.masking.policy import Policy
 from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.settings.schema import Source
 from analytics_replica.source.publications import Wanted
+from analytics_replica.source.raw_log import fork_of, silence_of
 from analytics_replica.source.replication import SourceConnection, SystemIdentity
-from analytics_replica.source.slot import SourceState, guard_resume, require_prepared
-
-FOLLOWER_PATIENCE: Final = timedelta(minutes=10)
-"""How long a capture waits for the follower to land the present before it says that it did not."""
-
-_LOOK_S: Final = 0.2
-
-
-@dataclass(frozen=True)
-class CaptureReport:
-    """What one capture did. `rows` counts landed events per table, also those of a first copy.
-
-    `incomplete`: tables with a hole, and why. `unlisted`: what is published and not in
-    replica.yaml, and so was left out.
-    """
-
-    manifests: tuple[Manifest, ...]
-    position: Lsn
-    rows: Mapping[TableName, int]
-    slot: SlotState
-    seconds: float
-    first_copy: bool
-    incomplete: Mapping[TableName, str] = field(default_factory=dict)
-    unlisted: tuple[TableName, ...] = ()
+from analytics_replica.source.resume import guard_resume, guard_source
+from analytics_replica.source.slot import SourceState, require_prepared
 
 
 def capture(
@@ -68,6 +45,7 @@ def capture(
     *,
     progress: Progress = SILENT,
     first_copy: bool = False,
+    beyond: int = 0,
     reached: Reached = unheard,
 ) -> CaptureReport:
     """Lands everything that production committed before now, then stops.
@@ -75,15 +53,17 @@ def capture(
     Takes the first copy when landing is empty, or when `first_copy` asks for a new one. Ends with
     a batch up to the present even if production was silent: silence is recorded, not assumed.
     Repeating it is harmless; two at once are refused, but where a follower runs it is asked to
-    land the present. After an error nothing is lost: what has no manifest is read again. `reached`
-    hears the points between effects (crash tests).
+    land the present. After an error nothing is lost: what has no manifest is read again. A first
+    copy's number is greater than `beyond`. `reached` hears the points of points.py.
     """
     began = clock.now()
     store = Store(settings.landing_url)
     if not first_copy and store.is_followed():
-        return await_follower(settings, clock, store)
+        landed = await_follower(settings, clock, store)
+        if landed is not None:
+            return landed
     with _ready(settings, clock, progress, reached, first_copy=first_copy) as ready:
-        stream(ready.work, ready.source, ready.begun())
+        stream(ready.work, ready.source, ready.begun(beyond))
         adopt_copies(ready.work)  # what waited for just this position, if silence made no batch
     return ready.report(clock.now() - began)
 
@@ -114,36 +94,6 @@ def follow(
     return ready.report(clock.now() - began)
 
 
-def await_follower(settings: Settings, clock: Clock, store: Store) -> CaptureReport:
-    """Asks the follower to land the present and waits until it did.
-
-    AlreadyRunning if it did not within `FOLLOWER_PATIENCE`; SourceUnreachable if production cannot
-    be asked where the present is.
-    """
-    began = clock.now()
-    before = last_manifest(store)
-    source_settings = settings.replica.source
-    with SourceConnection(settings.secrets.get(source_settings.dsn)) as source:
-        flushed = source.identify().flushed
-    store.ask_to_land()
-    while clock.now() - began < FOLLOWER_PATIENCE:
-        last = last_manifest(store)
-        if last is not None and last[0].position >= flushed:
-            since = before[0].sequence if before else 0
-            landed = tuple(manifests(store, after=since))
-            seconds = (clock.now() - began).total_seconds()
-            return _report(landed, last[0], seconds, first_copy=before is None)
-        if not store.is_followed():
-            return capture(settings, clock)
-        time.sleep(_LOOK_S)
-    raise AlreadyRunning(
-        what=f"A follower holds landing, and did not come to {flushed} within "
-        f"{FOLLOWER_PATIENCE.total_seconds():.0f} s.",
-        why="What it landed is complete; the present is not in it yet.",
-        next="Look at the follower's output; docs/runbooks/capture-behind.md goes on from there.",
-    )
-
-
 @dataclass
 class _Ready:
     """A capture whose guards have passed: what it works with, and what it found."""
@@ -154,14 +104,17 @@ class _Ready:
     found: Holes
     first_copy: bool
 
-    def begun(self) -> ToThePresent:
+    def begun(self, beyond: int = 0) -> ToThePresent:
         """Takes the first copy if it is due, or makes sure that going on loses nothing."""
         last = self.work.last
         if last is None or self.first_copy:
             self.first_copy = True
-            take_first_copy(self.work)
+            take_first_copy(self.work, beyond)
             return replace(self.course, flushed=self.source.identify().flushed)
-        guard_resume(last[0], self.work.origin.source, self.work.origin.slot)
+        origin, settings = self.work.origin, self.work.settings
+        dsn = settings.secrets.get(settings.replica.source.dsn)
+        silence = silence_of(dsn, origin.source, silent_upto(self.work.store, last[1]))
+        guard_resume(last[0], origin.source, origin.slot, silence)
         return self.course
 
     def report(self, took: timedelta) -> CaptureReport:
@@ -170,7 +123,7 @@ class _Ready:
         if last is None:
             raise ValueError("a capture ends with a batch")
         landed, seconds = tuple(self.work.landed), took.total_seconds()
-        report = _report(landed, last[0], seconds, first_copy=self.first_copy)
+        report = report_of(landed, last[0], seconds, first_copy=self.first_copy)
         incomplete = self.work.origin.incomplete
         reasons = {table: self.found.reasons.get(table, STILL) for table in incomplete}
         return replace(report, incomplete=reasons, unlisted=self.found.unlisted)
@@ -186,13 +139,14 @@ def _ready(
     with store.one_writer(), SourceConnection(dsn) as source:
         store.sweep()
         sweep_copies(store)
-        last = last_manifest(store)
+        last = None if first_copy else _guarded_last(store)
         names, policy = settings.replica.source, Policy.from_settings(settings)
         system = source.identify()
         state = source.read_state(names.slot, names.publication)
+        if last is not None:
+            guard_source(last[0], system, state, names.slot, partial(fork_of, dsn))
         require_prepared(state, names.slot, names.publication, standby=names.decode_from_standby)
-        before = None if first_copy or last is None else last[0]
-        found = Holes.of(state, Wanted.of(settings), before)
+        found = Holes.of(state, Wanted.of(settings), None if last is None else last[0])
         work = CaptureWork(
             settings=settings,
             clock=clock,
@@ -208,6 +162,12 @@ def _ready(
         )
         course = _to_the_present(system, state, clock.now())
         yield _Ready(work, source, course, found, first_copy)
+
+
+def _guarded_last(store: Store) -> tuple[Manifest, str] | None:
+    """The newest batch, if landing can be continued: LandingError if it is broken."""
+    require_contiguity(store)
+    return last_manifest(store)
 
 
 def _origin(
@@ -232,13 +192,3 @@ def _to_the_present(system: SystemIdentity, state: SourceState, now: datetime) -
         # A standby decodes what it has replayed; what it only received may wait there for long.
         return ToThePresent(state.present, state.present, give_up_at)
     return ToThePresent(system.flushed, max(system.flushed, state.present), give_up_at)
-
-
-def _report(
-    landed: tuple[Manifest, ...], last: Manifest, seconds: float, *, first_copy: bool
-) -> CaptureReport:
-    rows: Counter[TableName] = Counter()
-    for manifest in landed:
-        for file in manifest.files:
-            rows[file.table] += file.rows
-    return CaptureReport(landed, last.position, rows, last.slot, seconds, first_copy)

@@ -19,6 +19,7 @@ from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import Progress
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import CopyFailed, DemoError
+from analytics_replica.landing.anew import continued_by_copy, set_aside_unfit
 from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.copy_area import FIRST, copy_area
 from analytics_replica.landing.initial_copy import CopyWork, copy_tables
@@ -31,11 +32,13 @@ from analytics_replica.source.base_backup import base_backup, remove_left_over
 from analytics_replica.source.physical_copy import PhysicalCopy, inspect, prove
 
 
-def take_first_copy(work: CaptureWork) -> None:
+def take_first_copy(work: CaptureWork, beyond: int = 0) -> None:
     """Lands all tables as they are at one position; the stream goes on from there.
 
+    Its number is greater than `beyond`. What is landed and may not stand before it is set aside.
     Parts that a crash left are used again if the physical copy still stands where it stood.
     """
+    work.last = continued_by_copy(work.store, work.origin, work.clock.now(), beyond)
     source = work.settings.replica.source
     with physical_copy(work.settings, work.server_version // 10_000, work.progress) as copy:
         prove(copy, work.origin.source, work.origin.slot.confirmed_lsn)
@@ -50,6 +53,7 @@ def take_first_copy(work: CaptureWork) -> None:
         )
         with copy_area(work.store, FIRST, about, lasting=copy.lasting) as area:
             files = copy_tables(copy, area, copying)
+            set_aside_unfit(work.store, work.origin, work.new_batch().sequence)
             publish_copy(
                 work, ((area.folder / file.path, file) for file in files), about.to_lsn, about
             )

@@ -175,6 +175,8 @@ class Store:
 
     def is_followed(self) -> bool:
         """True if a follower on this machine lands what commits."""
+        if self.local is None or not (self.local / FOLLOWER).exists():
+            return False
         with self._held(FOLLOWER) as held:
             return not held
 

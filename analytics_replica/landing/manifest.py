@@ -47,8 +47,8 @@ def from_json(data: bytes, path: str) -> Manifest:
         raise ManifestUnreadable(
             what=f"The manifest {path} is damaged or of another version.",
             why="Its batch cannot be trusted, and neither can what follows it.",
-            next="Restore the file from a backup of landing, or copy the tables again with "
-            "`analytics-replica capture --first-copy`.",
+            next="Restore the file from a backup of landing, or run "
+            "`analytics-replica recover`, which takes a new copy.",
         ) from None
 
 
@@ -76,19 +76,28 @@ def manifests(store: Store, *, after: int = 0) -> Iterator[Manifest]:
     LandingBroken if one in between is missing; ManifestUnreadable if one cannot be read.
     """
     expected = None
-    for name in store.names(MANIFESTS):
-        sequence = _sequence(name)
+    for sequence in sequences(store):
         if sequence <= after:
             continue
         if expected is not None and sequence != expected:
-            raise LandingBroken(
-                what=f"Batch {expected} has no manifest, but batch {sequence} has.",
-                why="A batch in the middle is missing; applying the later ones would lose it.",
-                next=f"Restore {manifest_path(expected)} from a backup of landing, or copy the "
-                "tables again with `analytics-replica capture --first-copy`.",
-            )
+            raise missing_batch(expected, sequence)
         expected = sequence + 1
         yield read_manifest(store, sequence)
+
+
+def sequences(store: Store) -> list[int]:
+    """The numbers of all batches, in order, as they are: gaps are for others to judge."""
+    return [_sequence(name) for name in store.names(MANIFESTS)]
+
+
+def missing_batch(absent: int, present: int) -> LandingBroken:
+    """The error for a batch without a manifest before one that has it."""
+    return LandingBroken(
+        what=f"Batch {absent} has no manifest, but batch {present} has.",
+        why="A batch in the middle is missing; applying the later ones would lose it.",
+        next=f"Restore {manifest_path(absent)} from a backup of landing, or run "
+        "`analytics-replica recover`, which takes a new copy.",
+    )
 
 
 def read_manifest(store: Store, sequence: int) -> Manifest:

@@ -27,7 +27,8 @@ select json_build_object(
             'plugin', s.plugin, 'database', s.database, 'active_pid', s.active_pid,
             'restart_lsn', s.restart_lsn, 'confirmed_lsn', s.confirmed_flush_lsn,
             'wal_status', s.wal_status, 'safe_wal_bytes', s.safe_wal_size,
-            'failover', to_jsonb(s) -> 'failover')
+            'failover', to_jsonb(s) -> 'failover',
+            'invalidation_reason', to_jsonb(s) ->> 'invalidation_reason')
         from pg_replication_slots s where s.slot_name = %(slot)s),
     'publications', (
         select json_agg(json_build_object('name', p.pubname, 'oid', p.oid::bigint,

@@ -1,26 +1,29 @@
 """Whether production is ready to be captured: one verdict for each thing that must be so.
 
 Here: the questions, in the order in which a person would solve them. Not here: the guards that
-capture itself uses and that answer them (slot.py), printing (cli). Asks production what one capture
-asks: IDENTIFY_SYSTEM and the single catalog read.
+capture itself uses and that answer them (slot.py, resume.py), printing (cli). Asks production what
+one capture asks: IDENTIFY_SYSTEM, the single catalog read, and, if the slot is ahead, silence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from analytics_replica.domain.batches import Manifest
+from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.errors import ReplicaError, SourceNotPrepared
 from analytics_replica.settings.load import Settings
 from analytics_replica.source.publications import RUN_SCRIPT, Wanted
+from analytics_replica.source.raw_log import fork_of, silence_of
 from analytics_replica.source.replication import SourceConnection, SystemIdentity
+from analytics_replica.source.resume import guard_resume, guard_source
 from analytics_replica.source.slot import (
     SUPPORTED,
     SourceState,
-    guard_resume,
     require_prepared,
     require_server,
 )
@@ -43,13 +46,18 @@ POSITION: Final = "slot and landing agree"
 QUESTIONS: Final = (REACHABLE, ROLE, SERVER, WAL_LEVEL, PUBLICATION, POLICY, SLOT, POSITION)
 
 _FINE_PUBLICATION: Final = {"all_tables": False, "schemas": 0, "operations": [True] * 4}
+_Landed = tuple[Manifest | None, Lsn | None]
+"""The newest batch, and how far silence is recorded after it."""
 
 
-def preflight(settings: Settings, *, last: Manifest | None = None) -> list[Verdict]:
+def preflight(
+    settings: Settings, *, last: Manifest | None = None, recorded: Lsn | None = None
+) -> list[Verdict]:
     """One verdict for each of QUESTIONS, in order; never raises what it judges.
 
     CANNOT_TELL where an earlier answer made a question unanswerable. `last` is the newest landed
-    batch: with it, the slot must stand where landing ends.
+    batch: with it, the slot must stand where landing ends, or ahead of it over silence only, of
+    which some is `recorded`.
     """
     source = settings.replica.source
     try:
@@ -63,7 +71,7 @@ def preflight(settings: Settings, *, last: Manifest | None = None) -> list[Verdi
     except ReplicaError as cause:
         return [failed(REACHABLE, cause), *_unknown(QUESTIONS[1:], "production was not read")]
     answers = Verdict(REACHABLE, Outcome.PASS, figures={SERVER_VERSION: state.server_version})
-    return [answers, _passed(ROLE), *_of_state(settings, system, state, last)]
+    return [answers, _passed(ROLE), *_of_state(settings, system, state, (last, recorded))]
 
 
 def failed(about: str, cause: ReplicaError) -> Verdict:
@@ -74,7 +82,7 @@ def failed(about: str, cause: ReplicaError) -> Verdict:
 
 
 def _of_state(
-    settings: Settings, system: SystemIdentity, state: SourceState, last: Manifest | None
+    settings: Settings, system: SystemIdentity, state: SourceState, landed: _Landed
 ) -> Iterator[Verdict]:
     source = settings.replica.source
     alone = _one_at_a_time(state, standby=source.decode_from_standby)
@@ -94,10 +102,10 @@ def _of_state(
     yield prepared(WAL_LEVEL)
     publication = prepared(PUBLICATION)
     yield publication
-    yield _of_policy(settings, state, publication, last)
+    yield _of_policy(settings, state, publication, landed[0])
     slot = prepared(SLOT)
     yield _failover(settings, state) or slot if slot.passed else slot
-    yield _of_position(settings, system, state, last)
+    yield _of_position(settings, system, state, landed)
 
 
 def _one_at_a_time(state: SourceState, *, standby: bool) -> dict[str, SourceState]:
@@ -198,8 +206,14 @@ def _of_policy(
 
 
 def _of_position(
-    settings: Settings, system: SystemIdentity, state: SourceState, last: Manifest | None
+    settings: Settings, system: SystemIdentity, state: SourceState, landed: _Landed
 ) -> Verdict:
+    source, (last, recorded) = settings.replica.source, landed
+    if last is not None:
+        fork = partial(fork_of, settings.secrets.get(source.dsn))
+        alive = _asked(POSITION, lambda: guard_source(last, system, state, source.slot, fork))
+        if not alive.passed:
+            return alive
     if state.slot is None or state.slot["restart_lsn"] is None or state.publication is None:
         return _cannot_tell(POSITION, "slot or publication is missing")
     health = state.slot_state(system.flushed)
@@ -209,11 +223,11 @@ def _of_position(
     }
     if last is None:
         return Verdict(POSITION, Outcome.PASS, figures=figures)
-    source = settings.replica.source
     identity = state.identity(
         system.system_identifier, system.timeline, source.slot, source.publication
     )
-    verdict = _asked(POSITION, lambda: guard_resume(last, identity, health))
+    silence = silence_of(settings.secrets.get(source.dsn), identity, recorded)
+    verdict = _asked(POSITION, lambda: guard_resume(last, identity, health, silence))
     return replace(verdict, figures=figures)
 
 

@@ -1,7 +1,8 @@
 """Slot and publication as production has them, and whether they agree with what is landed.
 
-Here: what the catalog read says, the guards that decide whether capture may go on. Not here: the
-statement (catalog_read.py), the connection (replication.py), single tables (publications.py).
+Here: what the catalog read says, whether production is prepared. Not here: the statement
+(catalog_read.py), the connection (replication.py), single tables (publications.py), whether capture
+may go on after what is landed (resume.py).
 
 One statement reads the slot together with the publication, because PostgreSQL 18 only warns when a
 publication is missing and then sends nothing: reading the slot alone would look like silence.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from analytics_replica.domain.batches import Manifest, SlotState, SourceIdentity
+from analytics_replica.domain.batches import SlotState, SourceIdentity
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import PositionMismatch, SlotBusy
@@ -221,50 +222,11 @@ def _require_slot(state: SourceState, slot: str) -> None:
         raise PositionMismatch(
             what=f"Slot {slot} is lost: production removed log that was not read yet.",
             why="The changes in it can only come back with a new copy.",
-            next="Have the DBA drop and make the slot again (`analytics-replica source sql`), "
-            "then run `analytics-replica capture --first-copy`; staging stays readable meanwhile.",
+            next="Run `analytics-replica recover`: it makes the slot again and takes a new copy.",
         )
     if state.slot["active_pid"] is not None:
         raise SlotBusy(
             what=f"Slot {slot} is being read by server process {state.slot['active_pid']}.",
             why="A slot has one reader, so nothing can be read twice.",
             next="Wait for the other capture to end.",
-        )
-
-
-def guard_resume(last: Manifest, identity: SourceIdentity, slot: SlotState) -> None:
-    """PositionMismatch if going on after `last` could skip or mix changes.
-
-    Landing, slot, system, timeline, database and publication must agree, and the slot may not have
-    been moved beyond what is landed.
-    """
-    before = last.source
-    for what, then, now in (
-        ("system identifier", before.system_identifier, identity.system_identifier),
-        ("timeline", str(before.timeline), str(identity.timeline)),
-        ("database", before.database, identity.database),
-        ("slot", before.slot, identity.slot),
-        ("publication", before.publication, identity.publication),
-        (
-            "publication's identity (it was made anew)",
-            before.publication_fingerprint,
-            identity.publication_fingerprint,
-        ),
-    ):
-        if then != now:
-            raise PositionMismatch(
-                what=f"Production's {what} is {now}; landing was filled with {then}.",
-                why="Changes in between may be missing, so capture stopped before reading.",
-                next="If this is the right production, take a new copy with "
-                "`analytics-replica capture --first-copy`.",
-            )
-    if slot.confirmed_lsn > last.position:
-        gap = slot.confirmed_lsn - last.position
-        raise PositionMismatch(
-            what=f"Slot {identity.slot} stands at {slot.confirmed_lsn}, but landing ends at "
-            f"{last.position}: {gap:,} bytes of log were released without being landed.",
-            why="Somebody advanced or recreated the slot, or landing was restored from an older "
-            "backup. Going on would silently lose what lies between.",
-            next="Restore landing's newer manifests, or take a new copy with "
-            "`analytics-replica capture --first-copy`.",
         )

@@ -16,7 +16,7 @@ from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import LandingBroken
 from analytics_replica.landing.layout import Store
-from analytics_replica.landing.manifest import manifests
+from analytics_replica.landing.manifest import manifests, read_manifest, sequences
 from analytics_replica.staging.footers import last_lsn
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State
 
@@ -69,13 +69,15 @@ class Pending:
 
     batches: tuple[Manifest, ...]
     windows: Mapping[TableName, Window]
+    anew: Lsn | None = None
+    """Where staging stands afterwards if a copy of all tables makes void what it contains."""
 
     def advanced(self, ledger: Ledger) -> Ledger:
         """The ledger after these batches."""
         last = self.batches[-1]
         return Ledger(
             last.sequence,
-            max(ledger.position, last.position),
+            self.anew or max(ledger.position, last.position),
             _latest(m.last_commit_at for m in self.batches),
             last.source.system_identifier,
         )
@@ -92,6 +94,7 @@ def pending(
     start = min([ledger.last_batch, *standing])
     found = [m for m in manifests(store, after=start) if upto is None or m.sequence <= upto]
     fresh = tuple(m for m in found if m.sequence > ledger.last_batch)
+    _require_same_batches(store, ledger, fresh)
     if not fresh:
         return Pending((), {})
     _require_sequel(fresh[0], ledger)
@@ -100,7 +103,9 @@ def pending(
         # A copy from before what was applied: changes since then must be read a second time.
         found = [m for m in manifests(store) if m.sequence <= fresh[-1].sequence]
     windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
-    return Pending(fresh, {w.table: _reaching(store, w) for w in windows if w.parts})
+    # What a new copy does not contain is not there any more, also if staging had come further.
+    anew = max(m.position for m in found) if any(map(_begins_anew, fresh)) else None
+    return Pending(fresh, {w.table: _reaching(store, w) for w in windows if w.parts}, anew)
 
 
 def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | None) -> Window:
@@ -152,9 +157,41 @@ def _of(table: TableName, batch: Manifest) -> list[LandedFile]:
     return [file for file in batch.files if file.table == table]
 
 
+def _begins_anew(batch: Manifest) -> bool:
+    """A copy of all tables: whatever was applied or landed before it is void."""
+    return batch.kind is BatchKind.COPY and batch.from_lsn == batch.to_lsn
+
+
+def _require_same_batches(store: Store, ledger: Ledger, fresh: Sequence[Manifest]) -> None:
+    """The batch that staging ends with must be landing's batch of this number.
+
+    A landing that was restored from an older state counts on from there: a number that staging
+    has applied would come a second time with other changes, and be passed over.
+    """
+    if ledger.last_batch == 0 or any(map(_begins_anew, fresh)):
+        return
+    present = sequences(store)
+    if present and present[-1] < ledger.last_batch:
+        found = f"ends with batch {present[-1]}"
+    elif (
+        ledger.last_batch in present
+        and read_manifest(store, ledger.last_batch).position > ledger.position
+    ):
+        found = f"has another batch {ledger.last_batch}"
+    else:
+        return
+    raise LandingBroken(
+        what=f"Staging contains batch {ledger.last_batch} up to {ledger.position}, but landing "
+        f"{found}.",
+        why="Landing was restored from an older state; going on would pass over changes.",
+        next="Restore landing's newer manifests, or run `analytics-replica recover`, which takes a "
+        "new copy.",
+    )
+
+
 def _require_sequel(first: Manifest, ledger: Ledger) -> None:
     expected = ledger.last_batch + 1
-    begins_anew = ledger.last_batch == 0 and first.kind is BatchKind.COPY
+    begins_anew = _begins_anew(first) or (ledger.last_batch == 0 and first.kind is BatchKind.COPY)
     if first.sequence != expected and not begins_anew:
         raise LandingBroken(
             what=f"Staging needs batch {expected} next, but landing goes on with {first.sequence}.",

@@ -19,7 +19,7 @@ from analytics_replica.source.replication import SourceConnection
 from analytics_replica.source.slot import require_server
 from analytics_replica.staging.apply import apply_pending
 from analytics_replica_tests.support.comparison import differences
-from analytics_replica_tests.support.pipeline import ROLE, Pipeline, open_directory
+from analytics_replica_tests.support.pipeline import ROLE, Columns, Pipeline, open_directory
 from analytics_replica_tests.support.servers import Database, fresh_database, running_server
 
 OLDER = 15

@@ -18,9 +18,10 @@ import psycopg2
 import yaml
 
 from analytics_replica.domain.clock import SystemClock
-from analytics_replica.landing.capture import CaptureReport, capture
+from analytics_replica.landing.capture import capture
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
+from analytics_replica.landing.report import CaptureReport
 from analytics_replica.settings.load import Settings, load_settings
 from analytics_replica.source.dba import Preparation
 from analytics_replica.source.publications import Wanted

@@ -10,9 +10,11 @@ from typing import Final
 
 from analytics_replica.cli.doctor.answers import fine, missing, unknown
 from analytics_replica.domain.batches import Manifest
+from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.verdicts import Verdict
-from analytics_replica.errors import NotReady, ReplicaError
-from analytics_replica.landing.retention import slot_verdict
+from analytics_replica.errors import LandingError, NotReady, ReplicaError
+from analytics_replica.landing.layout import Store
+from analytics_replica.landing.retention import ABOUT, Allowance, check_slot_retention
 from analytics_replica.postgres.connect import connection
 from analytics_replica.serving.editions import published_edition
 from analytics_replica.settings.load import Settings
@@ -25,7 +27,7 @@ PUBLISHED: Final = "an edition is published"
 _RUN: Final = "Run: analytics-replica run"
 
 
-def nights(settings: Settings, last: Manifest | None) -> Iterator[Verdict]:
+def nights(settings: Settings, last: Manifest | None, clock: Clock) -> Iterator[Verdict]:
     """The answers, in order; `last` is the newest landed batch."""
     if last is None:
         yield missing(
@@ -33,8 +35,7 @@ def nights(settings: Settings, last: Manifest | None) -> Iterator[Verdict]:
         )
     else:
         yield fine(COPIED, batches=last.sequence, position=str(last.position))
-        warn = settings.replica.deadlines.slot_retention_warn_mb
-        yield slot_verdict(last, warn * 2**20)
+        yield _slot(settings, clock)
     try:
         dsn = settings.secrets.get(settings.replica.warehouse.dsn)
         with connection(dsn, application="analytics-replica doctor") as opened:
@@ -50,3 +51,11 @@ def nights(settings: Settings, last: Manifest | None) -> Iterator[Verdict]:
         yield fine(PUBLISHED, edition=edition.value)
     else:
         yield missing(PUBLISHED, NotReady, ["analysts have nothing to read yet"], _RUN)
+
+
+def _slot(settings: Settings, clock: Clock) -> Verdict:
+    allowed = Allowance.of(settings.replica.deadlines)
+    try:
+        return check_slot_retention(Store(settings.landing_url), clock.now(), allowed)
+    except LandingError:
+        return unknown(ABOUT, "landing is broken")

@@ -15,10 +15,13 @@ from analytics_replica.cli.doctor.nights import nights
 from analytics_replica.cli.doctor.places import first_copy, landing
 from analytics_replica.cli.doctor.warehouse import warehouse
 from analytics_replica.domain.batches import Manifest
+from analytics_replica.domain.clock import SystemClock
+from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.verdicts import Verdict
 from analytics_replica.errors import LandingError, ReplicaError
 from analytics_replica.landing.layout import Store, disk_errors
 from analytics_replica.landing.manifest import last_manifest
+from analytics_replica.landing.silence import silent_upto
 from analytics_replica.settings.load import Settings
 from analytics_replica.source.preflight import failed, preflight
 
@@ -37,22 +40,26 @@ def all_answers(load: Callable[[], Settings]) -> Iterator[Verdict]:
         return
     yield fine(VALID, file=str(settings.file))
     yield from configuration(settings)
-    last = _last(settings)
-    production = preflight(settings, last=last)
+    last, recorded = _last(settings)
+    production = preflight(settings, last=last, recorded=recorded)
     yield from production
     yield first_copy(settings, production[0])
     yield from landing(settings)
     yield from warehouse(settings)
     yield from gold(settings)
     yield from dagster(settings)
-    yield from nights(settings, last)
+    yield from nights(settings, last, SystemClock())
 
 
-def _last(settings: Settings) -> Manifest | None:
-    """The newest landed batch; None also if landing is broken, which `landing` reports."""
+def _last(settings: Settings) -> tuple[Manifest | None, Lsn | None]:
+    """The newest landed batch and how far silence is recorded after it.
+
+    None also if landing is broken, which `landing` reports.
+    """
+    store = Store(settings.landing_url)
     try:
         with disk_errors("reading landing"):
-            found = last_manifest(Store(settings.landing_url))
+            found = last_manifest(store)
     except LandingError:
-        return None
-    return found[0] if found else None
+        return None, None
+    return (found[0], silent_upto(store, found[1])) if found else (None, None)

@@ -14,7 +14,7 @@ import dagster as dg
 
 from analytics_replica.domain.verdicts import Verdict
 from analytics_replica.landing.contiguity import check_contiguity
-from analytics_replica.landing.retention import check_slot_retention
+from analytics_replica.landing.retention import Allowance, check_slot_retention
 from analytics_replica.orchestration import keys
 from analytics_replica.orchestration.failures import explained
 from analytics_replica.orchestration.resources import Replica, ReplicaResource
@@ -23,7 +23,7 @@ from analytics_replica.settings.load import Settings
 
 CHECKS: Final[Mapping[str, Check]] = {
     "slot_retention": Check(
-        "Production keeps no more log for our slot than slot_retention_warn_mb (for all tables).",
+        "What production keeps for our slot is far from its limit (for all tables).",
         doubt=WARN,
     ),
     "contiguity": Check(
@@ -49,8 +49,8 @@ def raw_checks(settings: Settings) -> dg.AssetChecksDefinition:
 
 
 def _slot(replica: Replica) -> Verdict:
-    warn_mb = replica.settings.replica.deadlines.slot_retention_warn_mb
-    return check_slot_retention(replica.store, warn_mb * 2**20)
+    allowed = Allowance.of(replica.settings.replica.deadlines)
+    return check_slot_retention(replica.store, replica.clock.now(), allowed)
 
 
 def _batches(replica: Replica) -> Verdict:
