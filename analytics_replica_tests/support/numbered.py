@@ -108,14 +108,18 @@ def judge(pipeline: Pipeline) -> Judgement:
     with duckdb.connect() as connection:
         connection.register("produced", _produced(pipeline.production))
         connection.execute(_LANDED, [_paths(pipeline)])
-        counts = connection.execute(_COUNTS).fetchone()
-    assert counts is not None
+        (counts,) = connection.execute(_COUNTS).fetchall()
+    lost, invented, twice, torn, rows = counts
     unfinished = pipeline.root / "landing" / UNFINISHED
     left = unfinished.rglob("*") if unfinished.exists() else ()
     return Judgement(
-        *map(int, counts),
-        check_contiguity(pipeline.store, files=True).outcome,
-        tuple(sorted(path.name for path in left)),
+        lost=lost,
+        invented=invented,
+        twice=twice,
+        torn=torn,
+        rows=rows,
+        contiguity=check_contiguity(pipeline.store, files=True).outcome,
+        unfinished=tuple(sorted(path.name for path in left)),
     )
 
 
