@@ -139,7 +139,8 @@ def test_a_wal_sender_that_is_ended_by_the_dba_is_told_and_loses_nothing(
 
 
 def _end_wal_sender(pipeline: Pipeline) -> None:
-    ended = "select pg_terminate_backend(active_pid, 10000) from pg_replication_slots where active"
+    """Does not wait for its end: it may have to send us what it was sending."""
+    ended = "select pg_terminate_backend(active_pid) from pg_replication_slots where active"
     assert pipeline.production.rows(ended) == [(True,)]
 
 
@@ -183,6 +184,7 @@ def _close(landing: Path, refused: Path) -> Callable[[], None]:
         os.chown(refused, *us)
         if refused == landing:
             os.chown(landing / "capture.lock", *us)
+    os.chown(landing.parent / "replica.yaml", *(account.uid, account.gid) if account else us)
     refused.chmod(0o555)
 
     def give_back() -> None:

@@ -85,5 +85,4 @@ def _capture(pipeline: Pipeline, reached: Reached, before: Callable[[], object])
     try:
         pipeline.capture(reached=reached)
     except ReplicaError as error:
-        print(error)
         os._exit(error.exit_code)
