@@ -1,7 +1,8 @@
 """Whether the landed batches follow each other without a gap.
 
-Here: the judgement over all manifests: sequence, digests, positions, and that their files are
-there. Not here: reading one manifest (manifest.py); whether slot and landing agree (source.resume).
+Here: the judgement over all manifests (sequence, digests, positions, files), and over two that
+should follow each other. Not here: reading one manifest (manifest.py); whether slot and landing
+agree (source.resume).
 """
 
 from __future__ import annotations
@@ -11,15 +12,8 @@ from itertools import pairwise
 from analytics_replica.domain.batches import BatchKind, Manifest
 from analytics_replica.domain.verdicts import Finding, Verdict
 from analytics_replica.errors import LandingBroken, LandingError
-from analytics_replica.landing.layout import Store
-from analytics_replica.landing.manifest import (
-    digest,
-    manifests,
-    missing_batch,
-    sequences,
-    to_json,
-    verify_file,
-)
+from analytics_replica.landing.layout import Store, data_pattern
+from analytics_replica.landing.manifest import digested, missing_batch, sequences, verify_file
 
 ABOUT = "contiguity"
 
@@ -31,25 +25,28 @@ def check_contiguity(store: Store, *, files: bool = False) -> Verdict:
     """PASS if every batch follows the one before it; CANNOT_TELL if nothing was landed.
 
     Each manifest must name the digest of the one before and start where that one ended. With
-    `files`, every file's bytes are compared with its manifest, too.
+    `files`, every file's bytes are compared with its manifest, too; and CANNOT_TELL if the last
+    batch's files are there without a manifest: either its capture died, or the manifest was lost.
     """
     previous: tuple[Manifest, str] | None = None
     count = rows = 0
     try:
-        for manifest in manifests(store):
+        for manifest, as_it_is in digested(store):
             if previous is not None:
-                fault = _fault(previous[0], previous[1], manifest)
+                fault = fault_between(previous[0], previous[1], manifest)
                 if fault is not None:
                     return Verdict.from_findings(ABOUT, [fault], batches=count)
             for file in manifest.files if files else ():
                 verify_file(store, file)
-            previous = manifest, digest(to_json(manifest))
+            previous = manifest, as_it_is
             count += 1
             rows += manifest.rows
     except LandingError as broken:
         return Verdict.from_findings(ABOUT, [Finding("landing", broken.what)], batches=count)
     if previous is None:
         return Verdict.cannot_tell(ABOUT, Finding("landing", "nothing was landed yet"))
+    if files and (without := store.matching(data_pattern(previous[0].sequence + 1))):
+        return Verdict.cannot_tell(ABOUT, _without_manifest(previous[0].sequence + 1, without))
     return Verdict.from_findings(
         ABOUT, [], batches=count, rows=rows, position=str(previous[0].position)
     )
@@ -66,8 +63,8 @@ def require_contiguity(store: Store, newest: int = NEWEST) -> None:
         if after != before + 1:
             raise missing_batch(before + 1, after)
     previous: tuple[Manifest, str] | None = None
-    for manifest in manifests(store, after=present[-1] - newest if present else 0):
-        fault = _fault(previous[0], previous[1], manifest) if previous is not None else None
+    for manifest, digest in digested(store, after=present[-1] - newest if present else 0):
+        fault = fault_between(*previous, manifest) if previous is not None else None
         if fault is not None:
             raise LandingBroken(
                 what=f"Landing is broken: {fault.subject} {fault.says}.",
@@ -76,10 +73,11 @@ def require_contiguity(store: Store, newest: int = NEWEST) -> None:
                 next="Restore the manifests from a backup of landing, or run "
                 "`analytics-replica recover`, which takes a new copy.",
             )
-        previous = manifest, digest(to_json(manifest))
+        previous = manifest, digest
 
 
-def _fault(before: Manifest, before_digest: str, after: Manifest) -> Finding | None:
+def fault_between(before: Manifest, before_digest: str, after: Manifest) -> Finding | None:
+    """Why `after` is not the batch that follows `before`; None if it is."""
     where = f"batch {after.sequence}"
     if after.previous != before_digest:
         return Finding(where, f"does not name the manifest of batch {before.sequence} as it is")
@@ -90,3 +88,11 @@ def _fault(before: Manifest, before_digest: str, after: Manifest) -> Finding | N
             where, f"starts at {after.from_lsn}, {gap:,} bytes off the end of the one before"
         )
     return None
+
+
+def _without_manifest(sequence: int, files: list[str]) -> Finding:
+    return Finding(
+        f"batch {sequence}",
+        f"{len(files)} of its files are there ({files[0]}), its manifest is not: its capture died, "
+        "and the next one writes the batch again, or the manifest was lost",
+    )

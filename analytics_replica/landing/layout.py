@@ -55,6 +55,11 @@ def data_path(table: TableName, sequence: int, part: int) -> str:
     return f"{DATA}/{schema}/{name}/{sequence:010d}-{part:03d}.parquet"
 
 
+def data_pattern(sequence: int) -> str:
+    """Matches the files of this batch, of all tables, relative to landing."""
+    return f"{DATA}/*/*/{sequence:010d}-*.parquet"
+
+
 @dataclass(frozen=True)
 class Store:
     """Landing's files behind one URL: the local disk, or anything that fsspec knows.
@@ -102,6 +107,12 @@ class Store:
             found = self.filesystem.ls(self.full(folder), detail=False)
             return sorted(str(path).rsplit("/", 1)[-1] for path in found)
         return []
+
+    def matching(self, pattern: str) -> list[str]:
+        """The paths in landing that match this pattern, relative to landing, sorted."""
+        root = len(self.full(""))
+        with disk_errors("reading landing"):
+            return sorted(str(path)[root:] for path in self.filesystem.glob(self.full(pattern)))
 
     def unfinished(self) -> Path:
         """A new local path to write a file at before it is published."""

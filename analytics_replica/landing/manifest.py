@@ -75,6 +75,14 @@ def manifests(store: Store, *, after: int = 0) -> Iterator[Manifest]:
 
     LandingBroken if one in between is missing; ManifestUnreadable if one cannot be read.
     """
+    return (manifest for manifest, _ in digested(store, after=after))
+
+
+def digested(store: Store, *, after: int = 0) -> Iterator[tuple[Manifest, str]]:
+    """The same, each with the digest of its bytes as they are, which the next one must name.
+
+    Not the digest of what we would write today: an older manifest has fewer fields.
+    """
     expected = None
     for sequence in sequences(store):
         if sequence <= after:
@@ -82,7 +90,7 @@ def manifests(store: Store, *, after: int = 0) -> Iterator[Manifest]:
         if expected is not None and sequence != expected:
             raise missing_batch(expected, sequence)
         expected = sequence + 1
-        yield read_manifest(store, sequence)
+        yield read_digested(store, sequence)
 
 
 def sequences(store: Store) -> list[int]:
@@ -102,8 +110,14 @@ def missing_batch(absent: int, present: int) -> LandingBroken:
 
 def read_manifest(store: Store, sequence: int) -> Manifest:
     """The manifest of this batch."""
+    return read_digested(store, sequence)[0]
+
+
+def read_digested(store: Store, sequence: int) -> tuple[Manifest, str]:
+    """The manifest of this batch and the digest of its bytes as they are."""
     path = manifest_path(sequence)
-    return from_json(store.read(path), path)
+    data = store.read(path)
+    return from_json(data, path), digest(data)
 
 
 def last_manifest(store: Store) -> tuple[Manifest, str] | None:

@@ -58,8 +58,8 @@ LOOK_EVERY: Final = 64
 """A bunch of large messages ends early; their size is summed up once in so many."""
 
 
-_GOING_DOWN: Final = ("08", "57P")
-"""SQLSTATE classes of a connection that ended and of a server that shuts down or starts."""
+_GOING_DOWN: Final = ("08", "57")
+"""SQLSTATE classes of a connection that ended, and of an operator who ended it or the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +205,7 @@ def _open(dsn: str) -> Any:
             keepalives_idle=60,
             keepalives_interval=15,
             keepalives_count=4,
+            tcp_user_timeout=120_000,
             options=f"{STABLE_TEXT} {NO_AUTOMATIC_CONFIRM}",
         )
     except psycopg2.ProgrammingError:
@@ -242,15 +243,14 @@ def _explained(dsn: str) -> Iterator[None]:
         ) from None
     except psycopg2.errors.InsufficientPrivilege:
         raise no_replication_right(dsn) from None
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as cause:
+    except psycopg2.Error as cause:
+        # A connection that ends within a message is a bare DatabaseError without a code.
         if cause.pgcode is None or cause.pgcode.startswith(_GOING_DOWN):
             raise SourceUnreachable(
                 what=f"The connection to production at {describe(dsn)} broke.",
                 why="What was not landed completely is read again; nothing is lost.",
                 next="Capture again when production answers.",
             ) from None
-        raise _refused(cause) from None
-    except psycopg2.Error as cause:
         raise _refused(cause) from None
 
 

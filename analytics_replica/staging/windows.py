@@ -14,9 +14,17 @@ from datetime import datetime
 from analytics_replica.domain.batches import BatchKind, LandedFile, Manifest
 from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.tables import TableName
+from analytics_replica.domain.verdicts import Finding
 from analytics_replica.errors import LandingBroken
-from analytics_replica.landing.layout import Store
-from analytics_replica.landing.manifest import manifests, read_manifest, sequences
+from analytics_replica.landing.contiguity import fault_between
+from analytics_replica.landing.layout import Store, manifest_path
+from analytics_replica.landing.manifest import (
+    digested,
+    manifests,
+    read_digested,
+    read_manifest,
+    sequences,
+)
 from analytics_replica.staging.footers import last_lsn
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State
 
@@ -88,11 +96,14 @@ def pending(
 ) -> Pending:
     """What landing holds beyond the ledger, up to the batch `upto`, for the wanted tables.
 
-    LandingBroken if a batch is missing or another production was landed.
+    LandingBroken if a batch is missing or does not follow the one before it, or another production
+    was landed.
     """
     standing = [t.last_batch for t in ledger.tables.values() if t.state is State.QUARANTINED]
     start = min([ledger.last_batch, *standing])
-    found = [m for m in manifests(store, after=start) if upto is None or m.sequence <= upto]
+    chain = _chain(store, after=start)
+    _require_not_behind(store, chain, ledger)
+    found = [m for m in chain if upto is None or m.sequence <= upto]
     fresh = tuple(m for m in found if m.sequence > ledger.last_batch)
     _require_same_batches(store, ledger, fresh)
     if not fresh:
@@ -106,6 +117,41 @@ def pending(
     # What a new copy does not contain is not there any more, also if staging had come further.
     anew = max(m.position for m in found) if any(map(_begins_anew, fresh)) else None
     return Pending(fresh, {w.table: _reaching(store, w) for w in windows if w.parts}, anew)
+
+
+def _chain(store: Store, after: int) -> list[Manifest]:
+    """The manifests after this one, each of which follows the one before it."""
+    chain = []
+    before = read_digested(store, after) if store.exists(manifest_path(after)) else None
+    for manifest, digest in digested(store, after=after):
+        # Whether a number is missing is said elsewhere, in better words.
+        if before is not None and manifest.sequence == before[0].sequence + 1:
+            _require_sound(fault_between(*before, manifest))
+        chain.append(manifest)
+        before = manifest, digest
+    return chain
+
+
+def _require_sound(fault: Finding | None) -> None:
+    if fault is not None:
+        raise LandingBroken(
+            what=f"Landing is not whole: {fault}.",
+            why="Applying what follows could lose changes, so nothing was applied.",
+            next="Restore the manifests from a backup of landing, or copy the tables again with "
+            "`analytics-replica capture --first-copy`.",
+        )
+
+
+def _require_not_behind(store: Store, chain: Sequence[Manifest], ledger: Ledger) -> None:
+    newest = chain[-1].sequence if chain else 0
+    if newest < ledger.last_batch and not store.exists(manifest_path(ledger.last_batch)):
+        raise LandingBroken(
+            what=f"Landing ends earlier, but staging already contains batch {ledger.last_batch}.",
+            why="Manifests were lost, or landing was restored from an older backup; new batches "
+            "would take the numbers of those that are gone and never be applied.",
+            next="Restore the newer manifests, or give landing and staging a new beginning: "
+            "an empty landing and warehouse, then `analytics-replica capture`.",
+        )
 
 
 def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | None) -> Window:

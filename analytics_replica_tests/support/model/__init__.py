@@ -1,0 +1,1 @@
+"""The model test's parts: a random schema, writers, and what judges the outcome."""
