@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from analytics_replica.landing import stream
 from analytics_replica.landing.points import POINTS
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica_tests.support.killed import (
@@ -33,6 +34,12 @@ TIMES = runs(short=1, long=8)
 """Each point is the end at its first, second, … time."""
 
 MOMENTS = runs(short=20, long=200) - len(POINTS) * TIMES
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open transactions of a test's size are spilled, as large ones are."""
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 20_000)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from analytics_replica.errors import LandingError, LandingFull, ReplicaError, SourceUnreachable
+from analytics_replica.landing import stream
 from analytics_replica.landing.points import POINTS
 from analytics_replica.postgres.local_server import LocalServer, unprivileged_account
 from analytics_replica_tests.support.commands import call_on
@@ -35,6 +36,12 @@ Landed = tuple[Pipeline, Workload]
 CUTS = (60, 700, 2_500, 9_001, 30_011, 80_021)
 """Bytes from production after which the connection is cut: in the handshake, in the catalog read,
 in the first row message, in a row in the middle of a transaction."""
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open transactions of a test's size are spilled, as large ones are."""
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 20_000)
 
 
 @pytest.fixture(scope="module")
