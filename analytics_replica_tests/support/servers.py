@@ -70,12 +70,14 @@ class Database:
 
 
 @contextmanager
-def running_server(settings: dict[str, str] | None = None) -> Iterator[LocalServer]:
-    """A new server that is stopped and removed when the block ends."""
+def running_server(
+    settings: dict[str, str] | None = None, programs: Path | None = None
+) -> Iterator[LocalServer]:
+    """A new server (of these programs) that is stopped and removed when the block ends."""
     # Not pytest's tmp_path: its parents are closed to the account that PostgreSQL runs under.
     root = Path(tempfile.mkdtemp(prefix="ar-test-"))
     root.chmod(0o711)
-    server = LocalServer(find_binaries(), root / "data")
+    server = LocalServer(programs or find_binaries(), root / "data")
     try:
         server.initialise()
         server.start({**SETTINGS, **(settings or {})})
