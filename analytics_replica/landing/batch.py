@@ -15,6 +15,7 @@ from analytics_replica.domain.batches import (
     BatchKind,
     LandedFile,
     Manifest,
+    Published,
     SlotState,
     SourceIdentity,
 )
@@ -33,6 +34,7 @@ class Origin:
     source: SourceIdentity
     slot: SlotState
     policy: str
+    published: Published | None = None
 
 
 @dataclass
@@ -53,7 +55,7 @@ class BatchInProgress:
     def writer(self, table: TableName, seal: TableSeal) -> TableWriter:
         """The writer for this table in this shape."""
         current = self._open.get(table)
-        if current is not None and current.seal.columns == seal.columns:
+        if current is not None and current.seal.same_file(seal):
             return current
         if current is not None:
             self._complete.append(current)
@@ -92,6 +94,7 @@ class BatchInProgress:
             last_commit_at=last_commit_at,
             captured_at=now,
             previous=self.previous,
+            published=self.origin.published,
         )
         digest = publish_manifest(self.store, manifest)  # 2. now the batch exists
         reached("before confirm")

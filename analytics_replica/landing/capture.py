@@ -68,7 +68,9 @@ def capture(
     dsn = settings.secrets.get(source_settings.dsn)
     with store.one_writer(), SourceConnection(dsn) as source:
         store.sweep()
-        work, target = _prepared(settings, clock, progress, store, source, reached)
+        work, target = _prepared(
+            settings, clock, progress, store, source, reached, first_copy=first_copy
+        )
         copied = work.last is None or first_copy
         if copied:
             _first_copy(work, dsn)
@@ -92,6 +94,8 @@ def _prepared(
     store: Store,
     source: SourceConnection,
     reached: Callable[[str], None],
+    *,
+    first_copy: bool,
 ) -> tuple[CaptureWork, Target]:
     """The work to do and how far the present reaches; errors if production is not ready."""
     names = settings.replica.source
@@ -99,11 +103,16 @@ def _prepared(
     system = source.identify()
     state = source.read_state(names.slot, names.publication)
     require_prepared(state, names.slot, names.publication)
-    require_policy_published(state, {table: policy.published(table) for table in policy.tables})
+    last = last_manifest(store)
+    if last is None or first_copy:
+        # Later a table that left the publication stops alone, in staging.
+        wanted = {table: policy.published(table) for table in policy.tables}
+        require_policy_published(state, wanted)
     identity = state.identity(
         system.system_identifier, system.timeline, names.slot, names.publication
     )
-    origin = Origin(identity, state.slot_state(system.flushed), policy.fingerprint)
+    health = state.slot_state(system.flushed)
+    origin = Origin(identity, health, policy.fingerprint, state.published)
     work = CaptureWork(
         settings=settings,
         clock=clock,
@@ -114,7 +123,7 @@ def _prepared(
         origin=origin,
         reached=reached,
         server_major=state.server_version // 10_000,
-        last=last_manifest(store),
+        last=last,
     )
     written = max(system.flushed, state.present)
     return work, Target(system.flushed, written, state.flushed_within)

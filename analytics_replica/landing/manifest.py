@@ -21,6 +21,8 @@ from analytics_replica.domain.batches import (
     LandedColumn,
     LandedFile,
     Manifest,
+    Published,
+    PublishedTable,
     SlotState,
     SourceIdentity,
 )
@@ -173,7 +175,15 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         last_commit_at=None if last is None else datetime.fromisoformat(last),
         captured_at=datetime.fromisoformat(body["captured_at"]),
         previous=body["previous"],
+        published=_published(body.get("published")),
     )
+
+
+def _published(body: dict[str, Any] | None) -> Published | None:
+    if body is None:
+        return None
+    tables = tuple(PublishedTable.of_body(table) for table in body["tables"])
+    return Published(Lsn.parse(body["at"]), tables)
 
 
 def _file(body: dict[str, Any]) -> LandedFile:

@@ -86,7 +86,8 @@ def drain(work: CaptureWork, source: SourceConnection, target: Target) -> None:
     that have a manifest stay; the rest is read again by the next capture.
     """
     source.start(work.origin.source.slot, work.origin.source.publication, work.position)
-    stream = _Stream(work, source, Shapes.landed(work.store, work.policy, work.keys))
+    shapes = Shapes.landed(work.store, work.policy, work.keys, work.origin.published)
+    stream = _Stream(work, source, shapes)
     try:
         stream.run(target)
     finally:
@@ -139,7 +140,11 @@ class _Stream:
 
     def _write(self, relations: Iterable[Pending]) -> None:
         for pending in relations:
-            table, seal = self.shapes.of(pending.table)
+            shape = self.shapes.of(pending.table)
+            if shape is None:  # the publication holds a table that replica.yaml does not list
+                pending.clear()
+                continue
+            table, seal = shape
             events = sealed_events(pending, table, seal, self.collector.commit_times)
             pending.clear()
             self.batch.writer(table.name, seal).write(events)

@@ -16,12 +16,45 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from analytics_replica.domain.batches import Manifest, SlotState, SourceIdentity
+from analytics_replica.domain.batches import (
+    Manifest,
+    Published,
+    PublishedTable,
+    SlotState,
+    SourceIdentity,
+)
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import PositionMismatch, SlotBusy, SourceNotPrepared
 
-READ_STATE: Final = """
+READ_PUBLISHED: Final = """
+-- the publication's tables as the catalog has them: what tells a renamed table or column from one
+-- that was dropped and made again; null if it has none
+select json_agg(json_build_object(
+    'table', json_build_array(t.schemaname, t.tablename), 'oid', c.oid::bigint,
+    'entry', coalesce((select r.oid::bigint from pg_publication_rel r
+        join pg_publication p on p.oid = r.prpubid and p.pubname = t.pubname
+        where r.prrelid = c.oid), 0),
+    'listed', t.attnames,
+    'columns', (select json_agg(json_build_array(a.attname, a.attnum) order by a.attnum)
+        from pg_attribute a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''),
+    'key', (select json_agg(a.attname order by a.attnum) from pg_attribute a
+        where a.attrelid = c.oid and a.attnum = any((
+            -- as postgres/catalog.py decides what identifies a row
+            select i.indkey::int2[] from pg_index i
+            where i.indrelid = c.oid and (i.indisreplident or i.indisprimary)
+                and i.indimmediate and i.indisvalid
+            order by (c.relreplident = 'i' and i.indisreplident) desc, i.indisprimary desc
+            limit 1)::int2[]))
+) order by t.schemaname, t.tablename)
+from pg_publication_tables t
+join pg_namespace n on n.nspname = t.schemaname
+join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
+where t.pubname = %(publication)s
+"""
+
+READ_STATE: Final = f"""
 -- the slot, the publication with its tables and columns, and the settings that matter; catalogs
 -- only, one row, no lock beyond those of any catalog read
 select json_build_object(
@@ -44,7 +77,8 @@ select json_build_object(
         from pg_publication p where p.pubname = %(publication)s),
     'tables', (
         select json_agg(json_build_array(t.schemaname, t.tablename, t.attnames) order by 1, 2)
-        from pg_publication_tables t where t.pubname = %(publication)s))
+        from pg_publication_tables t where t.pubname = %(publication)s),
+    'published', ({READ_PUBLISHED}))
 """
 
 
@@ -75,6 +109,7 @@ class SourceState:
     slot: Mapping[str, Any] | None
     publication: Mapping[str, Any] | None
     tables: Mapping[TableName, tuple[str, ...]]
+    published: Published | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -104,16 +139,23 @@ def state_from_row(row: str | Mapping[str, Any]) -> SourceState:
     """The state in the row that READ_STATE gives (replication connections give JSON as text)."""
     body = json.loads(row) if isinstance(row, str) else row
     tables = {TableName(s, t): tuple(columns or ()) for s, t, columns in body["tables"] or ()}
+    present = end_of_record(Lsn.parse(body["inserted"]), body["segment_bytes"])
     return SourceState(
         wal_level=body["wal_level"],
         server_version=body["server_version"],
         database=body["database"],
-        present=end_of_record(Lsn.parse(body["inserted"]), body["segment_bytes"]),
+        present=present,
         flushed_within=_WRITER_ROUNDS * timedelta(milliseconds=body["writer_delay_ms"]),
         slot=body["slot"],
         publication=body["publication"],
         tables=tables,
+        published=published_from_row(present, body["published"]),
     )
+
+
+def published_from_row(at: Lsn, rows: Sequence[dict[str, Any]] | None) -> Published:
+    """The tables in the value that READ_PUBLISHED gives."""
+    return Published(at, tuple(PublishedTable.of_body(row) for row in rows or ()))
 
 
 def end_of_record(insert_position: Lsn, segment_bytes: int) -> Lsn:

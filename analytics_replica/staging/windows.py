@@ -63,10 +63,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What one apply has to do: the new batches, and a window for each table with changes."""
+    """What one apply has to do: the new batches, and a window for each table with changes.
+
+    `found` are all batches that some table does not contain yet, in order.
+    """
 
     batches: tuple[Manifest, ...]
     windows: Mapping[TableName, Window]
+    found: tuple[Manifest, ...] = ()
 
     def advanced(self, ledger: Ledger) -> Ledger:
         """The ledger after these batches."""
@@ -98,7 +102,7 @@ def pending(
         # A copy from before what was applied: changes since then must be read a second time.
         found = [m for m in manifests(store) if m.sequence <= fresh[-1].sequence]
     windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
-    return Pending(fresh, {w.table: w for w in windows if w.parts})
+    return Pending(fresh, {w.table: w for w in windows if w.parts}, tuple(found))
 
 
 def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | None) -> Window:

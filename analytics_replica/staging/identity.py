@@ -1,0 +1,91 @@
+"""Is it still the same table? What production's catalog said with each capture, compared.
+
+Here: finding that a table, a column or its key was replaced, of which no row of the log tells. Not
+here: the shapes of files (shapes.py), what follows from it (attempt.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from analytics_replica.domain.batches import BatchKind, Manifest, Published, PublishedTable
+from analytics_replica.domain.tables import TableName
+from analytics_replica.staging.ledger import AppliedTable
+from analytics_replica.staging.quarantine import quarantined
+from analytics_replica.staging.windows import Window
+
+
+def follow_identity(
+    table: TableName,
+    known: AppliedTable | None,
+    window: Window | None,
+    found: Sequence[Manifest],
+) -> PublishedTable | None:
+    """The table as the catalog had it last; None if no capture ever said.
+
+    `found` are manifests in order; those that `known` contains already, or that a copy in the
+    window voids, do not count. TableQuarantined if staging's rows and the log's changes may be of
+    different tables, columns or keys.
+    """
+    last = known.identity if known is not None else None
+    copied_at = window.copied_at if window is not None else None
+    if copied_at is not None:
+        last = None
+    for kind, published in _looks(known, window, found):
+        seen = published.named(table)
+        if seen is None and last is not None:
+            seen = published.numbered(last.oid)
+        if seen is None and kind is BatchKind.STREAM:
+            raise quarantined(
+                table,
+                "production no longer publishes it: it was dropped, or left the publication",
+            )
+        if seen is not None:
+            last = seen if last is None else _same(table, last, seen)
+    if window is not None:
+        _require_one_table(table, last, window)
+    return last
+
+
+def _looks(
+    known: AppliedTable | None, window: Window | None, found: Sequence[Manifest]
+) -> Iterator[tuple[BatchKind, Published]]:
+    copied_at = window.copied_at if window is not None else None
+    since = known.last_batch if known is not None and copied_at is None else 0
+    for manifest in found:
+        look = manifest.published
+        if look is None or manifest.sequence <= since:
+            continue
+        if copied_at is None or look.at >= copied_at:
+            yield manifest.kind, look
+
+
+def _same(table: TableName, before: PublishedTable, now: PublishedTable) -> PublishedTable:
+    """What is known after `now`. Columns that went are remembered with negative numbers."""
+    if before.oid != now.oid:
+        raise quarantined(table, "it was dropped in production and made again")
+    numbers, present = dict(before.columns), dict(now.columns)
+    replaced = [name for name, number in now.columns if abs(numbers.get(name, number)) != number]
+    if replaced:
+        raise quarantined(table, f"{', '.join(replaced)} was dropped in production and made again")
+    if set(before.key) != set(now.key):
+        raise quarantined(table, f"its key changed from {_shown(before.key)} to {_shown(now.key)}")
+    if before.entry and before.entry != now.entry and before.listed == now.listed:
+        # A new list of columns makes a new entry, too, in one transaction: nothing is missed then.
+        raise quarantined(table, "it was taken out of the publication and put back")
+    gone = ((name, -abs(number)) for name, number in before.columns if name not in present)
+    return replace(now, columns=(*now.columns, *gone))
+
+
+def _require_one_table(table: TableName, last: PublishedTable | None, window: Window) -> None:
+    oids = {file.oid for file in window.files if file.oid}
+    if len(oids | ({last.oid} if last is not None else set())) > 1:
+        raise quarantined(table, "it was dropped in production and made again")
+    flaw = next((file.flaw for file in window.files if file.flaw), None)
+    if flaw is not None:
+        raise quarantined(table, f"replica.yaml does not fit it any more: {flaw}")
+
+
+def _shown(names: Sequence[str]) -> str:
+    return f"({', '.join(names)})" if names else "none"
