@@ -123,19 +123,16 @@ class SlotState:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedTable:
+class CatalogTable:
     """A table as production's catalog has it: what changes when somebody replaces a part of it.
 
-    `entry` is its place in the publication, `columns` are names and numbers of all of its columns,
-    `listed` the published ones, `key` those that identify a row. A renamed table or column keeps
-    its `oid` or number; one that is dropped and made again gets another.
+    `columns` are names and numbers of all of its columns, `key` those that identify a row. A
+    renamed table or column keeps its number; one that is dropped and made again gets another.
     """
 
     table: TableName
     oid: int
-    entry: int = 0
     key: tuple[str, ...] = ()
-    listed: tuple[str, ...] = ()
     columns: tuple[tuple[str, int], ...] = ()
 
     @classmethod
@@ -144,25 +141,23 @@ class PublishedTable:
         return cls(
             TableName(*body["table"]),
             body["oid"],
-            body["entry"],
             tuple(body["key"] or ()),
-            tuple(body["listed"] or ()),
             tuple((name, number) for name, number in body["columns"] or ()),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """The publication's tables as the catalog had them at `at`. Of a copy: only those copied."""
+class Catalog:
+    """The published tables as a catalog had them at `at`: production's, or a physical copy's."""
 
     at: Lsn
-    tables: tuple[PublishedTable, ...]
+    tables: tuple[CatalogTable, ...]
 
-    def named(self, table: TableName) -> PublishedTable | None:
+    def named(self, table: TableName) -> CatalogTable | None:
         """The table with this name, if it is published."""
         return next((t for t in self.tables if t.table == table), None)
 
-    def numbered(self, oid: int) -> PublishedTable | None:
+    def numbered(self, oid: int) -> CatalogTable | None:
         """The table with this OID, whatever its name is."""
         return next((t for t in self.tables if t.oid == oid), None)
 
@@ -173,7 +168,7 @@ class Manifest:
 
     `sequence` counts from 1 without gaps. `last_commit_at` is production's clock, None if the
     batch holds no transaction (production was silent, which the batch proves up to `to_lsn`).
-    `published` is None in older manifests.
+    `catalog` is None in older manifests.
     """
 
     sequence: int
@@ -188,7 +183,7 @@ class Manifest:
     last_commit_at: datetime | None
     captured_at: datetime
     previous: str
-    published: Published | None = None
+    catalog: Catalog | None = None
 
     @property
     def position(self) -> Lsn:

@@ -13,9 +13,9 @@ from datetime import datetime
 
 from analytics_replica.domain.batches import (
     BatchKind,
+    Catalog,
     LandedFile,
     Manifest,
-    Published,
     SlotState,
     SourceIdentity,
 )
@@ -34,7 +34,7 @@ class Origin:
     source: SourceIdentity
     slot: SlotState
     policy: str
-    published: Published | None = None
+    catalog: Catalog | None = None
 
 
 @dataclass
@@ -94,7 +94,7 @@ class BatchInProgress:
             last_commit_at=last_commit_at,
             captured_at=now,
             previous=self.previous,
-            published=self.origin.published,
+            catalog=self.origin.catalog,
         )
         digest = publish_manifest(self.store, manifest)  # 2. now the batch exists
         reached("before confirm")

@@ -112,7 +112,7 @@ def _prepared(
         system.system_identifier, system.timeline, names.slot, names.publication
     )
     health = state.slot_state(system.flushed)
-    origin = Origin(identity, health, policy.fingerprint, state.published)
+    origin = Origin(identity, health, policy.fingerprint, state.catalog)
     work = CaptureWork(
         settings=settings,
         clock=clock,

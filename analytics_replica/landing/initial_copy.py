@@ -12,7 +12,6 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.csv
 
-from analytics_replica.domain.batches import Published
 from analytics_replica.domain.progress import Progress
 from analytics_replica.domain.tables import Column, Table, TableName
 from analytics_replica.errors import CopyFailed, PolicyViolation
@@ -21,9 +20,9 @@ from analytics_replica.landing.events import copied_rows
 from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.seal import TableSeal
 from analytics_replica.postgres.catalog import read_tables
-from analytics_replica.postgres.connect import Connection, connect
+from analytics_replica.postgres.connect import connect
 from analytics_replica.settings.secrets import MaskingKeys
-from analytics_replica.source.slot import READ_PUBLISHED, published_from_row
+from analytics_replica.source.catalog_tables import catalog_of_copy
 from analytics_replica.source.snapshot import PhysicalCopy, read_rows
 
 CHUNK_BYTES: Final = 8 * 2**20
@@ -47,7 +46,9 @@ def copy_tables(
         with opened:
             found = read_tables(opened, set(policy.tables))
             require_classified(found, policy)
-            batch.origin = replace(batch.origin, published=_published(opened, copy, batch))
+            publication = batch.origin.source.publication
+            catalog = catalog_of_copy(opened, copy.position, publication)
+            batch.origin = replace(batch.origin, catalog=catalog)
             rows: dict[TableName, int] = {}
             for number, (name, table) in enumerate(sorted(found.items())):
                 progress("first copy", number, len(found))
@@ -86,13 +87,6 @@ def require_classified(found: dict[TableName, Table], policy: Policy) -> None:
                 next="Add it to replica.yaml as keep, drop or with a mask.",
             )
         policy.check(found[name])
-
-
-def _published(opened: Connection, copy: PhysicalCopy, batch: BatchInProgress) -> Published:
-    with opened.cursor() as cursor:
-        cursor.execute(READ_PUBLISHED, {"publication": batch.origin.source.publication})
-        row = cursor.fetchone()
-    return published_from_row(copy.position, row[0] if row else None)
 
 
 def _not_dropped(table: Table, policy: Policy) -> tuple[Column, ...]:

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from analytics_replica.domain.batches import (
     BatchKind,
+    Catalog,
+    CatalogTable,
     LandedColumn,
     LandedFile,
     Manifest,
-    Published,
-    PublishedTable,
     SlotState,
     SourceIdentity,
 )
@@ -175,15 +175,15 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         last_commit_at=None if last is None else datetime.fromisoformat(last),
         captured_at=datetime.fromisoformat(body["captured_at"]),
         previous=body["previous"],
-        published=_published(body.get("published")),
+        catalog=_catalog(body.get("catalog")),
     )
 
 
-def _published(body: dict[str, Any] | None) -> Published | None:
+def _catalog(body: dict[str, Any] | None) -> Catalog | None:
     if body is None:
         return None
-    tables = tuple(PublishedTable.of_body(table) for table in body["tables"])
-    return Published(Lsn.parse(body["at"]), tables)
+    tables = tuple(CatalogTable.of_body(table) for table in body["tables"])
+    return Catalog(Lsn.parse(body["at"]), tables)
 
 
 def _file(body: dict[str, Any]) -> LandedFile:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from analytics_replica.domain.batches import Published, PublishedTable
+from analytics_replica.domain.batches import Catalog, CatalogTable
 from analytics_replica.domain.tables import Column, Identity, Table, TableName
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
@@ -31,21 +31,21 @@ class Shapes:
     known: Mapping[TableName, Mapping[str, Column]]
     policy: Policy
     keys: MaskingKeys
-    tables: Mapping[TableName, PublishedTable] = field(default_factory=dict)
+    tables: Mapping[TableName, CatalogTable] = field(default_factory=dict)
     _made: dict[Table, tuple[Table, TableSeal] | None] = field(default_factory=dict)
 
     @classmethod
     def landed(
-        cls, store: Store, policy: Policy, keys: MaskingKeys, now: Published | None = None
+        cls, store: Store, policy: Policy, keys: MaskingKeys, now: Catalog | None = None
     ) -> Shapes:
         """The shapes that the newest landed file of each table had; `now` is today's catalog."""
         known: dict[TableName, Mapping[str, Column]] = {}
-        tables: dict[TableName, PublishedTable] = {}
+        tables: dict[TableName, CatalogTable] = {}
         for manifest in manifests(store):
             for file in manifest.files:
                 known[file.table] = {c.column.name: c.column for c in file.columns}
-            if manifest.published is not None:
-                tables.update((t.table, t) for t in manifest.published.tables)
+            if manifest.catalog is not None:
+                tables.update((t.table, t) for t in manifest.catalog.tables)
         if now is not None:
             tables.update((t.table, t) for t in now.tables)
         return cls(known, policy, keys, tables)

@@ -86,7 +86,7 @@ def drain(work: CaptureWork, source: SourceConnection, target: Target) -> None:
     that have a manifest stay; the rest is read again by the next capture.
     """
     source.start(work.origin.source.slot, work.origin.source.publication, work.position)
-    shapes = Shapes.landed(work.store, work.policy, work.keys, work.origin.published)
+    shapes = Shapes.landed(work.store, work.policy, work.keys, work.origin.catalog)
     stream = _Stream(work, source, shapes)
     try:
         stream.run(target)

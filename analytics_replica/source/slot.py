@@ -17,42 +17,15 @@ from datetime import timedelta
 from typing import Any, Final
 
 from analytics_replica.domain.batches import (
+    Catalog,
     Manifest,
-    Published,
-    PublishedTable,
     SlotState,
     SourceIdentity,
 )
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import PositionMismatch, SlotBusy, SourceNotPrepared
-
-READ_PUBLISHED: Final = """
--- the publication's tables as the catalog has them: what tells a renamed table or column from one
--- that was dropped and made again; null if it has none
-select json_agg(json_build_object(
-    'table', json_build_array(t.schemaname, t.tablename), 'oid', c.oid::bigint,
-    'entry', coalesce((select r.oid::bigint from pg_publication_rel r
-        join pg_publication p on p.oid = r.prpubid and p.pubname = t.pubname
-        where r.prrelid = c.oid), 0),
-    'listed', t.attnames,
-    'columns', (select json_agg(json_build_array(a.attname, a.attnum) order by a.attnum)
-        from pg_attribute a
-        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''),
-    'key', (select json_agg(a.attname order by a.attnum) from pg_attribute a
-        where a.attrelid = c.oid and a.attnum = any((
-            -- as postgres/catalog.py decides what identifies a row
-            select i.indkey::int2[] from pg_index i
-            where i.indrelid = c.oid and (i.indisreplident or i.indisprimary)
-                and i.indimmediate and i.indisvalid
-            order by (c.relreplident = 'i' and i.indisreplident) desc, i.indisprimary desc
-            limit 1)::int2[]))
-) order by t.schemaname, t.tablename)
-from pg_publication_tables t
-join pg_namespace n on n.nspname = t.schemaname
-join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
-where t.pubname = %(publication)s
-"""
+from analytics_replica.source.catalog_tables import READ_TABLES, catalog_from_row
 
 READ_STATE: Final = f"""
 -- the slot, the publication with its tables and columns, and the settings that matter; catalogs
@@ -78,7 +51,7 @@ select json_build_object(
     'tables', (
         select json_agg(json_build_array(t.schemaname, t.tablename, t.attnames) order by 1, 2)
         from pg_publication_tables t where t.pubname = %(publication)s),
-    'published', ({READ_PUBLISHED}))
+    'catalog', ({READ_TABLES}))
 """
 
 
@@ -109,7 +82,7 @@ class SourceState:
     slot: Mapping[str, Any] | None
     publication: Mapping[str, Any] | None
     tables: Mapping[TableName, tuple[str, ...]]
-    published: Published | None = None
+    catalog: Catalog | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -149,13 +122,8 @@ def state_from_row(row: str | Mapping[str, Any]) -> SourceState:
         slot=body["slot"],
         publication=body["publication"],
         tables=tables,
-        published=published_from_row(present, body["published"]),
+        catalog=catalog_from_row(present, body["catalog"]),
     )
-
-
-def published_from_row(at: Lsn, rows: Sequence[dict[str, Any]] | None) -> Published:
-    """The tables in the value that READ_PUBLISHED gives."""
-    return Published(at, tuple(PublishedTable.of_body(row) for row in rows or ()))
 
 
 def end_of_record(insert_position: Lsn, segment_bytes: int) -> Lsn:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from analytics_replica.domain.batches import PublishedTable
+from analytics_replica.domain.batches import CatalogTable
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
@@ -103,7 +103,7 @@ class _Tables:
     before: Ledger
     todo: Pending
     refused: dict[TableName, WarehouseError]
-    identities: dict[TableName, PublishedTable | None] = field(default_factory=dict)
+    identities: dict[TableName, CatalogTable | None] = field(default_factory=dict)
 
     def apply(self) -> dict[TableName, Changes]:
         """Applies every table's window and records it; the refused ones are recorded only."""

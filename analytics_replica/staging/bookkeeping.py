@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from analytics_replica.domain.batches import PublishedTable
+from analytics_replica.domain.batches import CatalogTable
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.staging.ledger import EXISTS, AppliedColumn, AppliedTable, Ledger
@@ -145,7 +145,7 @@ def write_table(within: Transaction, applied: AppliedTable, now: datetime) -> No
     )
 
 
-def write_identity(within: Transaction, table: TableName, identity: PublishedTable) -> None:
+def write_identity(within: Transaction, table: TableName, identity: CatalogTable) -> None:
     """Records how production's catalog has a table of which nothing else changed."""
     within.execute(_WRITE_IDENTITY, table.schema, table.name, _identity_json(identity))
 
@@ -186,7 +186,7 @@ def _text(lsn: Lsn | None) -> str | None:
     return None if lsn is None else str(lsn)
 
 
-def _identity_json(identity: PublishedTable | None) -> str | None:
+def _identity_json(identity: CatalogTable | None) -> str | None:
     if identity is None:
         return None
     body = dataclasses.asdict(identity) | {"table": [identity.table.schema, identity.table.name]}

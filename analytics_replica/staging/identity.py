@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from analytics_replica.domain.batches import BatchKind, Manifest, Published, PublishedTable
+from analytics_replica.domain.batches import BatchKind, Catalog, CatalogTable, Manifest
 from analytics_replica.domain.tables import TableName
 from analytics_replica.staging.ledger import AppliedTable
 from analytics_replica.staging.quarantine import quarantined
@@ -21,7 +21,7 @@ def follow_identity(
     known: AppliedTable | None,
     window: Window | None,
     found: Sequence[Manifest],
-) -> PublishedTable | None:
+) -> CatalogTable | None:
     """The table as the catalog had it last; None if no capture ever said.
 
     `found` are manifests in order; those that `known` contains already, or that a copy in the
@@ -32,10 +32,10 @@ def follow_identity(
     copied_at = window.copied_at if window is not None else None
     if copied_at is not None:
         last = None
-    for kind, published in _looks(known, window, found):
-        seen = published.named(table)
+    for kind, catalog in _looks(known, window, found):
+        seen = catalog.named(table)
         if seen is None and last is not None:
-            seen = published.numbered(last.oid)
+            seen = catalog.numbered(last.oid)
         if seen is None and kind is BatchKind.STREAM:
             raise quarantined(
                 table,
@@ -50,18 +50,18 @@ def follow_identity(
 
 def _looks(
     known: AppliedTable | None, window: Window | None, found: Sequence[Manifest]
-) -> Iterator[tuple[BatchKind, Published]]:
+) -> Iterator[tuple[BatchKind, Catalog]]:
     copied_at = window.copied_at if window is not None else None
     since = known.last_batch if known is not None and copied_at is None else 0
     for manifest in found:
-        look = manifest.published
+        look = manifest.catalog
         if look is None or manifest.sequence <= since:
             continue
         if copied_at is None or look.at >= copied_at:
             yield manifest.kind, look
 
 
-def _same(table: TableName, before: PublishedTable, now: PublishedTable) -> PublishedTable:
+def _same(table: TableName, before: CatalogTable, now: CatalogTable) -> CatalogTable:
     """What is known after `now`. Columns that went are remembered with negative numbers."""
     if before.oid != now.oid:
         raise quarantined(table, "it was dropped in production and made again")
@@ -71,14 +71,11 @@ def _same(table: TableName, before: PublishedTable, now: PublishedTable) -> Publ
         raise quarantined(table, f"{', '.join(replaced)} was dropped in production and made again")
     if set(before.key) != set(now.key):
         raise quarantined(table, f"its key changed from {_shown(before.key)} to {_shown(now.key)}")
-    if before.entry and before.entry != now.entry and before.listed == now.listed:
-        # A new list of columns makes a new entry, too, in one transaction: nothing is missed then.
-        raise quarantined(table, "it was taken out of the publication and put back")
     gone = ((name, -abs(number)) for name, number in before.columns if name not in present)
     return replace(now, columns=(*now.columns, *gone))
 
 
-def _require_one_table(table: TableName, last: PublishedTable | None, window: Window) -> None:
+def _require_one_table(table: TableName, last: CatalogTable | None, window: Window) -> None:
     oids = {file.oid for file in window.files if file.oid}
     if len(oids | ({last.oid} if last is not None else set())) > 1:
         raise quarantined(table, "it was dropped in production and made again")

@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from analytics_replica.domain.batches import PublishedTable
+from analytics_replica.domain.batches import CatalogTable
 from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.postgres.connect import Connection
@@ -75,7 +75,7 @@ class AppliedTable:
     deleted: int = 0
     state: State = State.OK
     reason: str | None = None
-    identity: PublishedTable | None = None
+    identity: CatalogTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,5 +171,5 @@ def _table(row: tuple[Any, ...]) -> AppliedTable:
         deleted=deleted,
         state=State(state),
         reason=reason,
-        identity=None if who is None else PublishedTable.of_body(json.loads(who)),
+        identity=None if who is None else CatalogTable.of_body(json.loads(who)),
     )
