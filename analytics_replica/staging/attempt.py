@@ -154,7 +154,7 @@ class _Tables:
             target = TableName(schema, self.work.settings.staging_name(table))
             known = self.before.tables.get(table)
             try:
-                _require_complete(window)
+                _require_complete(window, known)
                 shape = shape_of(window)
                 plan = plan_table(
                     self.within,
@@ -231,7 +231,9 @@ class _Tables:
         return self.work.clock.now()
 
 
-def _require_complete(window: Window) -> None:
+def _require_complete(window: Window, known: AppliedTable | None) -> None:
+    if known is None and window.copied_at is None:
+        raise quarantined(window.table, NEVER_COPIED)
     if not window.complete:
         raise quarantined(
             window.table, "landing does not hold all of its changes since it was last applied"

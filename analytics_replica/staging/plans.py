@@ -23,8 +23,10 @@ from analytics_replica.staging.widening import require_widening, widens
 EDITIONS: Final = ("gold_a", "gold_b")
 """Schemas that dbt builds anew each night: its views there may be dropped."""
 
-NEVER_COPIED: Final = "its rows were never copied, so its changes wait in landing"
-"""Why a table that is new in replica.yaml stands still."""
+NEVER_COPIED: Final = (
+    "no copy of it was landed since replica.yaml lists it, so its changes wait in landing"
+)
+"""Why a table that is new in replica.yaml, or came back, stands still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,9 @@ def _require_untouched(shape: Shape, held: HeldTable, known: AppliedTable) -> No
 
 
 def _can_follow(shape: Shape, held: HeldTable) -> bool:
+    named = {column.name for column in shape.columns}
+    if held.columns.keys() - named - {LSN, COMMITTED_AT}:
+        return False  # a column that went stays only until the table is copied
     return set(held.key) == set(shape.key) and all(
         widens(held.columns.get(c.name, c.staging_type), c.staging_type) for c in shape.columns
     )
