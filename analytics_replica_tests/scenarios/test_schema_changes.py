@@ -189,6 +189,21 @@ def test_a_new_copy_repairs_every_change(story: Story, change: Change) -> None:
     assert after.drift[TableName("public", name)].passed
 
 
+def test_a_landed_column_says_why_it_is_sealed(story: Story) -> None:
+    said = {
+        column.treatment
+        for manifest in manifests(story.made.store)
+        for file in manifest.files
+        for column in file.columns
+        if column.treatment.startswith("sealed")
+    }
+    assert said == {
+        "sealed",
+        "sealed: mask json does not fit its type text",
+        "sealed: it identifies rows and the policy says sealed",
+    }
+
+
 def test_all_other_tables_go_on(story: Story) -> None:
     for outcome in (story.after, story.repaired):
         assert same_rows(outcome.production[OTHER], outcome.staging[OTHER], KEPT)
