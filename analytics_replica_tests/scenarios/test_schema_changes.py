@@ -143,7 +143,7 @@ def _contents(database: Database, schema: str) -> Contents:
         found = {}
         for (table,) in cursor.fetchall():
             cursor.execute(f'select * from {schema}."{table}" limit 0')
-            names = [column.name for column in cursor.description]
+            names = [column.name for column in cursor.description or ()]
             texts = ", ".join(f'"{name}"::text' for name in names)
             cursor.execute(f'select {texts} from {schema}."{table}"')
             found[table] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

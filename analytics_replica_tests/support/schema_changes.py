@@ -24,8 +24,8 @@ class Change:
     `first` and `second` are transactions, each set followed by a capture and an apply; `then` are
     the table's rules from the second on. `stands_still` is why staging keeps the table as it was;
     without it staging `equals` production, or not. `drift` is what the drift check says. `landed`
-    counts events. `mend` is what production needs and `repair` are the rules with which a new copy repairs it, `now_called` the table's
-    name by then. `whole`: published without a list of columns.
+    counts events. `mend` is what production needs and `repair` are the rules with which a new copy
+    repairs it, `now_called` the table's name by then. `whole`: published without a column list.
     """
 
     name: str
