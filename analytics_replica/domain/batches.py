@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, Self
 
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import Column, TableName
@@ -74,7 +74,11 @@ class LandedColumn:
 
 @dataclass(frozen=True, slots=True)
 class LandedFile:
-    """One Parquet file: the events of one table in one batch. Order: by (LSN, ordinal)."""
+    """One Parquet file: the events of one table in one batch. Order: by (LSN, ordinal).
+
+    `oid` is production's table (0 in older manifests). `flaw` says which columns had to be sealed
+    although the policy lists them, and why: then the file is no exact image of its events.
+    """
 
     path: str
     table: TableName
@@ -86,6 +90,8 @@ class LandedFile:
     updates: int = 0
     deletes: int = 0
     truncates: int = 0
+    oid: int = 0
+    flaw: str = ""
 
     @property
     def key(self) -> tuple[LandedColumn, ...]:
@@ -119,11 +125,52 @@ class SlotState:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogTable:
+    """A table as production's catalog has it: what changes when somebody replaces a part of it.
+
+    `columns` are names and numbers of all of its columns, `key` those that identify a row. A
+    renamed table or column keeps its number; one that is dropped and made again gets another.
+    """
+
+    table: TableName
+    oid: int
+    key: tuple[str, ...] = ()
+    columns: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """The table from its JSON form."""
+        return cls(
+            TableName(*body["table"]),
+            body["oid"],
+            tuple(body["key"] or ()),
+            tuple((name, number) for name, number in body["columns"] or ()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The published tables as a catalog had them at `at`: production's, or a physical copy's."""
+
+    at: Lsn
+    tables: tuple[CatalogTable, ...]
+
+    def named(self, table: TableName) -> CatalogTable | None:
+        """The table with this name, if it is published."""
+        return next((t for t in self.tables if t.table == table), None)
+
+    def numbered(self, oid: int) -> CatalogTable | None:
+        """The table with this OID, whatever its name is."""
+        return next((t for t in self.tables if t.oid == oid), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One batch. It exists when its manifest does; `previous` chains it to the one before.
 
     `sequence` counts from 1 without gaps. `last_commit_at` is production's clock, None if the
     batch holds no transaction (production was silent, which the batch proves up to `to_lsn`).
+    `catalog` is None in older manifests.
     """
 
     sequence: int
@@ -144,6 +191,7 @@ class Manifest:
     published: tuple[tuple[TableName, str], ...] = ()
     """What tells a table that was in the publication all the time from one that was taken out and
     put back, for each table that was published as it should be."""
+    catalog: Catalog | None = None
 
     @property
     def position(self) -> Lsn:

@@ -64,11 +64,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of production at one moment: its name, its columns in order, its identity."""
+    """A table of production at one moment: its name, its columns in order, its identity.
+
+    `oid` stays the same when the table is renamed, and not when it is made anew; 0 if unknown.
+    """
 
     name: TableName
     columns: tuple[Column, ...]
     identity: Identity = Identity.DEFAULT
+    oid: int = 0
 
     @property
     def key(self) -> tuple[Column, ...]:

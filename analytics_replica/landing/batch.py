@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from analytics_replica.domain.batches import (
     BatchKind,
+    Catalog,
     LandedFile,
     Manifest,
     SlotState,
@@ -43,6 +44,7 @@ class Origin:
     incomplete: tuple[TableName, ...] = ()
     emptied: frozenset[TableName] = frozenset()
     published: tuple[tuple[TableName, str], ...] = ()
+    catalog: Catalog | None = None
 
 
 @dataclass
@@ -70,7 +72,7 @@ class BatchInProgress:
 
     def _writer(self, table: TableName, seal: TableSeal) -> TableWriter:
         current = self._open.get(table)
-        if current is not None and current.seal.columns == seal.columns:
+        if current is not None and current.seal.same_file(seal):
             return current
         if current is not None:
             current.flush()
@@ -107,6 +109,7 @@ class BatchInProgress:
             previous=self.previous,
             incomplete=self._incomplete(kind, files),
             published=self.origin.published,
+            catalog=self.origin.catalog,
         )
         digest = publish_manifest(self.store, manifest)  # 2. now the batch exists
         self.reached("confirm")

@@ -183,6 +183,7 @@ def _origin(
         incomplete=found.incomplete,
         emptied=found.emptied,
         published=found.tokens,
+        catalog=state.catalog,
     )
 
 

@@ -26,10 +26,12 @@ from analytics_replica.landing.initial_copy import CopyWork, copy_tables
 from analytics_replica.landing.layout import Store, data_path, disk_errors
 from analytics_replica.landing.manifest import publish_manifest
 from analytics_replica.landing.stream import CaptureWork
+from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings
 from analytics_replica.source.base_backup import base_backup, remove_left_over
-from analytics_replica.source.physical_copy import PhysicalCopy, inspect, prove
+from analytics_replica.source.catalog_tables import catalog_of_copy
+from analytics_replica.source.physical_copy import PhysicalCopy, inspect, prove, standing_still
 
 
 def take_first_copy(work: CaptureWork, beyond: int = 0) -> None:
@@ -42,7 +44,7 @@ def take_first_copy(work: CaptureWork, beyond: int = 0) -> None:
     source = work.settings.replica.source
     with physical_copy(work.settings, work.server_version // 10_000, work.progress) as copy:
         prove(copy, work.origin.source, work.origin.slot.confirmed_lsn)
-        about = described(work.origin, copy.position, work.clock.now())
+        about = described(work.origin, copy, work.policy, work.clock.now())
         copying = CopyWork(
             work.policy,
             work.keys,
@@ -89,8 +91,15 @@ def sweep_base_backup(settings: Settings) -> None:
     remove_left_over(settings.path(source.copy_directory), named)
 
 
-def described(origin: Origin, position: Lsn, now: datetime) -> Manifest:
-    """The manifest of a copy at this position before it has files and a place among the batches."""
+def described(origin: Origin, copy: PhysicalCopy, policy: Policy, now: datetime) -> Manifest:
+    """The manifest of a copy of the policy's tables before it has files and a place among others.
+
+    Its catalog is the copy's: what production's says now may be of a later day.
+    """
+    position = copy.position
+    with standing_still(copy) as opened:
+        catalog = catalog_of_copy(opened, position, origin.source.publication)
+    ours = tuple(table for table in catalog.tables if table.table in policy.tables)
     return Manifest(
         sequence=0,
         kind=BatchKind.COPY,
@@ -104,6 +113,7 @@ def described(origin: Origin, position: Lsn, now: datetime) -> Manifest:
         last_commit_at=None,
         captured_at=now,
         previous="",
+        catalog=replace(catalog, tables=ours),
     )
 
 

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from analytics_replica.domain.batches import (
     BatchKind,
+    Catalog,
+    CatalogTable,
     LandedColumn,
     LandedFile,
     Manifest,
@@ -198,7 +200,15 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         previous=body["previous"],
         incomplete=tuple(TableName(*table) for table in body.get("incomplete", ())),
         published=tuple((TableName(*t), token) for t, token in body.get("published", ())),
+        catalog=_catalog(body.get("catalog")),
     )
+
+
+def _catalog(body: dict[str, Any] | None) -> Catalog | None:
+    if body is None:
+        return None
+    tables = tuple(CatalogTable.of_body(table) for table in body["tables"])
+    return Catalog(Lsn.parse(body["at"]), tables)
 
 
 def _file(body: dict[str, Any]) -> LandedFile:

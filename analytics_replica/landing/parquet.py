@@ -143,6 +143,8 @@ class TableWriter:
             updates=self._ops[Op.UPDATE] + self._ops[Op.MOVE],
             deletes=self._ops[Op.DELETE],
             truncates=self._ops[Op.TRUNCATE],
+            oid=self.seal.oid,
+            flaw=self.seal.flaw,
         )
 
     def discard(self) -> None:

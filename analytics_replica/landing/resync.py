@@ -114,7 +114,7 @@ def _whole_copy(
     keeping = f"{source.slot[:57]}_copy"
     with physical_copy(settings, major, progress, keeping) as copy:
         prove(copy, origin.source, begins)
-        about = described(origin, copy.position, clock.now())
+        about = described(origin, copy, policy, clock.now())
         store = Store(settings.landing_url)
         with copy_area(store, _name(tables), about, lasting=copy.lasting) as area:
             return area.propose(copy_tables(copy, area, copying))

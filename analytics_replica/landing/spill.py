@@ -11,6 +11,7 @@ abort on its own, and the commit time is NULL.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,9 @@ class Spill:
     def drop(self, xid: int) -> None:
         """Forgets the transaction and removes its files."""
         for waiting in self._waiting.pop(xid, ()):
-            waiting.writer.close()
+            # On a full disk the end cannot be written; the file is about to be removed anyway.
+            with contextlib.suppress(OSError):
+                waiting.writer.close()
             waiting.path.unlink(missing_ok=True)
 
     def drop_all(self) -> None:
@@ -86,7 +89,7 @@ class Spill:
         all_of_it = self._waiting.setdefault(xid, [])
         # Only the newest shape of a table goes on: an older one may come back, and order counts.
         newest = next((w for w in reversed(all_of_it) if w.table == table), None)
-        if newest is not None and newest.seal.columns == seal.columns:
+        if newest is not None and newest.seal.same_file(seal):
             return newest
         path = self.store.unfinished()
         options = pa.ipc.IpcWriteOptions(compression="lz4")

@@ -87,7 +87,7 @@ class CaptureWork:
 
     def shapes(self) -> Shapes:
         """What landing knows of the tables' shapes now."""
-        return Shapes.landed(self.store, self.policy, self.keys)
+        return Shapes.landed(self.store, self.policy, self.keys, self.origin.catalog)
 
     def new_batch(self) -> BatchInProgress:
         """The batch after the last one."""
@@ -234,11 +234,12 @@ class _Stream:
     ) -> Iterator[tuple[TableName, TableSeal, pa.RecordBatch]]:
         """The events of these relations; of those that replica.yaml does not list, none."""
         for pending in relations:
-            if pending.table.name not in self.work.policy.tables:
+            shape = self.shapes.of(pending.table)
+            if shape is None:
                 pending.clear()  # published and not listed: capture's report names it
                 continue
             self.work.reached("decode")
-            table, seal = self.shapes.of(pending.table)
+            table, seal = shape
             events = sealed_events(pending, table, seal, commit_times)
             pending.clear()
             self.work.reached("seal")

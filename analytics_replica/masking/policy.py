@@ -7,7 +7,7 @@ policy's fingerprint. Not here: how a mask changes values (strategies.py), apply
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -16,7 +16,7 @@ from analytics_replica.domain.batches import RESERVED_PREFIX
 from analytics_replica.domain.tables import Column, Table, TableName
 from analytics_replica.errors import PolicyViolation
 from analytics_replica.masking.strategies import STRATEGIES
-from analytics_replica.postgres.types import arrow_type
+from analytics_replica.postgres.types import arrow_type, why_not_kept
 from analytics_replica.settings.load import Settings
 from analytics_replica.settings.schema import ColumnRule, Mask
 
@@ -41,9 +41,13 @@ class Treatment:
     kind: Kind
     mask: Mask | None = None
     key_id: str | None = None
+    reason: str = ""
+    """Why it is sealed although the policy lists it."""
 
     def describe(self) -> str:
         """The treatment in words, as manifests record it; equal treatments give equal words."""
+        if self.reason:
+            return f"{self.kind.value}: {self.reason}"
         if self.mask is None:
             return self.kind.value
         strategy = STRATEGIES[self.mask.mask]
@@ -64,6 +68,23 @@ class Treatment:
 
 
 SEALED: Final = Treatment(Kind.SEALED)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A treatment that cannot work on a column of production, why, and what to do."""
+
+    column: str
+    reason: str
+    then: str
+
+    def refusal(self, table: TableName) -> PolicyViolation:
+        """The fault as an error."""
+        return PolicyViolation(
+            what=f"{table}.{self.column} cannot be treated as replica.yaml says: {self.reason}.",
+            why="Nothing of the table was stored.",
+            next=self.then,
+        )
 
 
 @dataclass(frozen=True)
@@ -126,69 +147,83 @@ class Policy:
 
     def check(self, table: Table) -> None:
         """PolicyViolation if a treatment cannot work on this table as production has it."""
-        _require_names_apart(table, self)
+        for fault in self.faults(table):
+            raise fault.refusal(table.name)
+
+    def faults(self, table: Table) -> Iterator[Fault]:
+        """What cannot work on this table as production has it, at most once for each column."""
+        seen: dict[str, str] = {}
         for column in table.columns:
             done = self.treatment(table.name, column.name)
-            if column.name.startswith(RESERVED_PREFIX):
-                raise _refused(
-                    table, column, "its name begins like our own columns", "Rename the column."
-                )
-            if column.key and done.kind in (Kind.DROP, Kind.SEALED):
-                raise _refused(
-                    table,
-                    column,
-                    f"it identifies rows and the policy says {done.kind.value}",
-                    "Keep it, or give it a mask that keeps values apart (token).",
-                )
-            if done.mask is not None:
-                _check_mask(table, column, done.mask)
+            if done.kind is not Kind.DROP:
+                other = seen.setdefault(column.name.casefold(), column.name)
+                if other != column.name:
+                    yield _same_name(column, other)
+                    continue
+            if (fault := _fault(column, done)) is not None:
+                yield fault
 
 
-def _require_names_apart(table: Table, policy: Policy) -> None:
-    # DuckDB and Spark read column names without their case: one would get the other's values.
-    seen: dict[str, Column] = {}
-    for column in table.columns:
-        if policy.treatment(table.name, column.name).kind is Kind.DROP:
-            continue
-        other = seen.setdefault(column.name.casefold(), column)
-        if other is not column:
-            raise _refused(
-                table,
-                column,
-                f"its name differs from {other.name} only in case, which readers of landed files "
-                "do not see",
-                "Drop one of the two in replica.yaml, or rename it in production.",
-            )
+def unnameable(column: Column, others: Iterable[str]) -> bool:
+    """True if no landed file may have the column: its name is like one of ours or the others'.
+
+    DuckDB and Spark read names without their case: one column would get the other's values.
+    """
+    name = column.name.casefold()
+    return name.startswith(RESERVED_PREFIX) or name in {other.casefold() for other in others}
 
 
-def _check_mask(table: Table, column: Column, mask: Mask) -> None:
+def _same_name(column: Column, other: str) -> Fault:
+    return Fault(
+        column.name,
+        f"its name differs from {other} only in case, which readers of landed files do not see",
+        "Drop one of the two in replica.yaml, or rename it in production.",
+    )
+
+
+def _fault(column: Column, done: Treatment) -> Fault | None:
+    if column.name.casefold().startswith(RESERVED_PREFIX):
+        return Fault(column.name, "its name begins like our own columns", "Rename the column.")
+    if column.key and done.kind in (Kind.DROP, Kind.SEALED):
+        return Fault(
+            column.name,
+            f"it identifies rows and the policy says {done.kind.value}",
+            "Keep it, or give it a mask that keeps values apart (token).",
+        )
+    if done.kind is Kind.KEEP and (reason := why_not_kept(column)) is not None:
+        return Fault(
+            column.name,
+            f"{reason}, which change without a word in the log",
+            "Drop the column; docs/reference/types.md names these types.",
+        )
+    return None if done.mask is None else _mask_fault(column, done.mask)
+
+
+def _mask_fault(column: Column, mask: Mask) -> Fault | None:
     strategy = STRATEGIES[mask.mask]
     folds = mask.normalise not in (None, "none")
     if column.key and (folds or not strategy.keeps_unique):
-        raise _refused(
-            table,
-            column,
+        return Fault(
+            column.name,
             f"mask {mask.mask} would make different rows equal",
             "Use a mask that keeps values apart on a key (token).",
         )
     if strategy.types is not None and column.type_oid not in strategy.types:
-        raise _refused(
-            table,
-            column,
+        return Fault(
+            column.name,
             f"mask {mask.mask} does not fit its type {column.type_name}",
             "Use token, constant or null, which fit every type.",
         )
+    if strategy.keyed and (reason := why_not_kept(column)) is not None:
+        return Fault(
+            column.name,
+            f"{reason}, so equal ones would get different tokens",
+            "Drop the column, or mask it with null or constant.",
+        )
+    return None
 
 
 def _treatment(rule: ColumnRule, key_id: str) -> Treatment:
     if isinstance(rule, Mask):
         return Treatment(Kind.MASK, rule, key_id)
     return Treatment(Kind(rule))
-
-
-def _refused(table: Table, column: Column, reason: str, then: str) -> PolicyViolation:
-    return PolicyViolation(
-        what=f"{table.name}.{column.name} cannot be treated as replica.yaml says: {reason}.",
-        why="Nothing of the table was stored.",
-        next=then,
-    )

@@ -7,7 +7,7 @@ Whatever goes wrong with a value is reported by column; the value goes no furthe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow as pa
 from analytics_replica.domain.batches import LandedColumn
 from analytics_replica.domain.tables import Column, Table
 from analytics_replica.errors import StreamInvalid
-from analytics_replica.masking.policy import Kind, Policy, Treatment
+from analytics_replica.masking.policy import Kind, Policy, Treatment, unnameable
 from analytics_replica.masking.strategies import STRATEGIES
 from analytics_replica.postgres.types import arrow_type, from_text
 from analytics_replica.settings.secrets import MaskingKeys
@@ -34,29 +34,54 @@ class TableSeal:
     """The treatments of one table in one shape, ready to be applied to its texts.
 
     `source_index[i]` is the position in the source's columns of `columns[i]`; dropped columns have
-    no entry.
+    no entry. `flaw` says what had to be sealed because the policy cannot work on this shape.
     """
 
     columns: tuple[LandedColumn, ...]
     source_index: tuple[int, ...]
     treatments: tuple[Treatment, ...]
     keys: MaskingKeys
+    oid: int = 0
+    flaw: str = ""
 
     @classmethod
     def of(cls, table: Table, policy: Policy, keys: MaskingKeys) -> TableSeal:
         """The seal for a table as production has it now; PolicyViolation if a rule cannot work."""
         policy.check(table)
+        return cls._made(table, policy, keys, {})
+
+    @classmethod
+    def of_stream(cls, table: Table, policy: Policy, keys: MaskingKeys) -> TableSeal:
+        """The seal for a table whose shape the log tells, whatever that shape is.
+
+        A column whose rule cannot work is sealed, its treatment says why, and so does `flaw`. One
+        that no landed file can name, or that must not leave production, is left out.
+        """
+        return cls._made(table, policy, keys, {f.column: f.reason for f in policy.faults(table)})
+
+    @classmethod
+    def _made(
+        cls, table: Table, policy: Policy, keys: MaskingKeys, broken: Mapping[str, str]
+    ) -> TableSeal:
         landed: list[LandedColumn] = []
         index: list[int] = []
         treatments: list[Treatment] = []
         for position, column in enumerate(table.columns):
             done = policy.treatment(table.name, column.name)
-            if done.kind is Kind.DROP:
+            if done.kind is Kind.DROP or unnameable(column, (c.column.name for c in landed)):
                 continue
+            if column.name in broken:
+                done = Treatment(Kind.SEALED, reason=broken[column.name])
             landed.append(LandedColumn(column, done.describe(), done.staging_type(column)))
             index.append(position)
             treatments.append(done)
-        return cls(tuple(landed), tuple(index), tuple(treatments), keys)
+        flaw = "; ".join(f"{name} ({reason})" for name, reason in broken.items())
+        return cls(tuple(landed), tuple(index), tuple(treatments), keys, table.oid, flaw)
+
+    def same_file(self, other: TableSeal) -> bool:
+        """True if events under both seals may stand in one landed file."""
+        mine, theirs = (self.oid, self.flaw), (other.oid, other.flaw)
+        return mine == theirs and self.columns == other.columns
 
     def apply(self, texts: Sequence[pa.Array]) -> list[SealedColumn]:
         """The sealed columns of these texts (one array per source column, in source order).

@@ -17,9 +17,9 @@ _TABLES = """
 -- every ordinary or partitioned table (partitions belong to their root), its columns in order and
 -- whether each is part of what identifies a row: the replica identity index if one was chosen,
 -- else the primary key; a deferrable one may be violated inside a transaction, so it is none
-select n.nspname, c.relname, c.relreplident::text, a.attname, a.atttypid, a.atttypmod,
-       format_type(a.atttypid, a.atttypmod), a.attnum = any(coalesce(i.indkey::int2[], '{}')),
-       not a.attnotnull
+select n.nspname, c.relname, c.relreplident::text, c.oid::bigint,
+       a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
+       a.attnum = any(coalesce(i.indkey::int2[], '{}')), not a.attnotnull
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -50,8 +50,9 @@ def read_tables(
         cursor.execute(_TABLES)
         rows = cursor.fetchall()
     found: dict[TableName, Table] = {}
-    for (schema, name, identity), columns in groupby(rows, key=lambda row: row[:3]):
+    for (schema, name, identity, oid), columns in groupby(rows, key=lambda row: row[:4]):
         table = TableName(schema, name)
         if wanted is None or table in wanted:
-            found[table] = Table(table, tuple(Column(*c[3:]) for c in columns), Identity(identity))
+            described = tuple(Column(*c[4:]) for c in columns)
+            found[table] = Table(table, described, Identity(identity), oid)
     return found

@@ -19,7 +19,7 @@ MAX_IDENTIFIER_BYTES: Final = 63
 """PostgreSQL cuts longer names silently (NAMEDATALEN - 1), so we refuse them instead."""
 
 _TYPE_NAME: Final = re.compile(
-    r'(?:"char"|[a-z][a-z0-9_]*)(?:\(\d+(?:,-?\d+)?\))?(?: [a-z]+(?:\(\d+\))?)*(?:\[\])*'
+    r'(?:"(?:char|bit)"|[a-z][a-z0-9_]*)(?:\(\d+(?:,-?\d+)?\))?(?: [a-z]+(?:\(\d+\))?)*(?:\[\])*'
 )
 """How format_type prints the types of pg_catalog, for example `timestamp(3) with time zone[]`."""
 

@@ -6,6 +6,7 @@ PostgreSQL's text form to Arrow, whole columns at a time. Not here: masks (maski
 PostgreSQL's text form is taken under the settings of `connect.STABLE_TEXT`. A type that is not in
 the table is landed as its exact text. Values that the Arrow type cannot hold (numeric NaN,
 infinities, BC dates, years after 9999, 24:00:00) come back as text in a second array.
+docs/reference/types.md says all of this for people.
 """
 
 from __future__ import annotations
@@ -20,9 +21,16 @@ import pyarrow.compute as pc
 
 from analytics_replica.domain.tables import Column
 from analytics_replica.errors import StreamInvalid
+from analytics_replica.postgres.type_names import is_known
 
-FIRST_USER_OID: Final = 16384
-"""OIDs from here on belong to types that somebody created (FirstNormalObjectId)."""
+_OF_THE_CATALOG: Final = frozenset(
+    {24, 1008, 1033, 1034, *range(2202, 2212), 3734, 3735, 3769, 3770, 4089, 4090}
+    | {4096, 4097, 4191, 4192}
+)
+"""regclass and its kin, aclitem, and their arrays."""
+
+_ONLY_PRINTED: Final = frozenset({194, 3361, 3402, 3642, 3644, 4600, 4601, 5017})
+"""Types whose input function refuses every text (pg_node_tree, pg_ndistinct, gtsvector, …)."""
 
 MAX_DECIMAL_DIGITS: Final = 38
 """What decimal128 holds, and what DuckDB's DECIMAL holds."""
@@ -68,8 +76,9 @@ _NUMERIC: Final = 1700
 def arrow_type(column: Column) -> ArrowType:
     """How this column is held in Arrow and staging; exact text if the table has nothing better.
 
-    Types that somebody created (enums, domains, composites) are text in staging; their arrays too,
-    as PostgreSQL prints them.
+    Types that somebody created (enums, domains, composites) are text in staging, as PostgreSQL
+    prints them; so are their arrays, and built-in types that this table does not know or that no
+    server can read back.
     """
     if column.type_oid in _BY_OID:
         known = _BY_OID[column.type_oid]
@@ -81,9 +90,20 @@ def arrow_type(column: Column) -> ArrowType:
         scale -= 1024
         if precision <= MAX_DECIMAL_DIGITS and 0 <= scale <= precision:
             return ArrowType(pa.decimal128(precision, scale), column.type_name, _DIGITS)
-    if column.type_oid >= FIRST_USER_OID:
+    if not is_known(column.type_oid) or column.type_oid in _ONLY_PRINTED:
         return ArrowType(pa.string(), "text")
     return ArrowType(pa.string(), column.type_name)
+
+
+def why_not_kept(column: Column) -> str | None:
+    """Why values of this type cannot be kept; None if they can, as for almost all types.
+
+    The text of a regclass is another object's name: when that is renamed, production prints
+    another text for rows of which the log says nothing.
+    """
+    if column.type_oid not in _OF_THE_CATALOG:
+        return None
+    return f"values of type {column.type_name} are names in production's catalog"
 
 
 def may_be_unchanged(column: Column) -> bool:

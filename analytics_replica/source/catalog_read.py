@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-READ_STATE: Final = """
+from analytics_replica.source.catalog_tables import READ_TABLES
+
+READ_STATE: Final = f"""
 -- the slot, the publications with their tables, columns and partitions, and the settings that
 -- matter; catalogs only (as jsonb where a column exists in some versions only), one row, and no
 -- lock on any table of production: what functions that name tables would take is not used
@@ -87,5 +89,6 @@ select json_build_object(
                                    and not to_jsonb(m) -> 'prattrs' @> to_jsonb(r.attnum)))
                        end) as blocks_writes
             from part join pg_class k on k.oid = part.oid) tree
-        where p.pubname in (%(publication)s, %(inserts)s)))
+        where p.pubname in (%(publication)s, %(inserts)s)),
+    'catalog', ({READ_TABLES}))
 """

@@ -160,7 +160,8 @@ def parse_relation(payload: bytes, at: int = PLAIN) -> Relation:
         known = type_name(type_oid, modifier)
         columns.append(Column(column, type_oid, modifier, known, bool(flags & _IDENTITY_KEY)))
     # pg_catalog's name is sent as the empty text.
-    return Relation(oid, Table(TableName(schema or "pg_catalog", name), tuple(columns), identity))
+    table = TableName(schema or "pg_catalog", name)
+    return Relation(oid, Table(table, tuple(columns), identity, oid))
 
 
 def parse_truncate(payload: bytes, at: int = PLAIN) -> Truncate:

@@ -127,7 +127,14 @@ class SourceConnection:
         """Starts the stream: every transaction whose commit record starts at `start` or later.
 
         SlotBusy if another process has the slot.
+
+        The stream has a connection of its own: PostgreSQL decodes with what the session remembers
+        of a table, and after a query on the catalog that is its present shape, also for changes
+        from before it got it (18.6: an int was read as a bigint).
         """
+        self._connection.close()
+        self._connection = _open(self._dsn)
+        self._cursor = self._connection.cursor()
         with _explained(self._dsn):
             self._cursor.start_replication(
                 slot_name=slot,

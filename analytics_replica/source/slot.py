@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from analytics_replica.domain.batches import SlotState, SourceIdentity
+from analytics_replica.domain.batches import Catalog, SlotState, SourceIdentity
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import PositionMismatch, SlotBusy
+from analytics_replica.source.catalog_tables import catalog_from_row
 from analytics_replica.source.publications import (
     RUN_SCRIPT,
     Agreement,
@@ -73,6 +74,7 @@ class SourceState:
     publication: Mapping[str, Any] | None
     inserts: Mapping[str, Any] | None
     members: tuple[Member, ...]
+    catalog: Catalog | None = None
 
     @property
     def tables(self) -> dict[TableName, tuple[str, ...]]:
@@ -135,18 +137,20 @@ def state_from_row(row: str | Mapping[str, Any], publication: str) -> SourceStat
     """The state in the row that READ_STATE gives (replication connections give JSON as text)."""
     body = json.loads(row) if isinstance(row, str) else row
     ours = {p["name"]: p for p in body["publications"] or ()}
+    present = end_of_record(Lsn.parse(body["inserted"]), body["segment_bytes"])
     return SourceState(
         wal_level=body["wal_level"],
         server_version=body["server_version"],
         database=body["database"],
         in_recovery=body["in_recovery"],
         standby_feedback=body["standby_feedback"],
-        present=end_of_record(Lsn.parse(body["inserted"]), body["segment_bytes"]),
+        present=present,
         flushed_within=_WRITER_ROUNDS * timedelta(milliseconds=body["writer_delay_ms"]),
         slot=body["slot"],
         publication=ours.get(publication),
         inserts=ours.get(inserts_name(publication)),
         members=members_of(body),
+        catalog=catalog_from_row(present, body["catalog"]),
     )
 
 

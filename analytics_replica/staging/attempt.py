@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from analytics_replica.domain.batches import CatalogTable
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.progress import SILENT, Progress
@@ -22,10 +23,11 @@ from analytics_replica.postgres.identifiers import compose
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import bookkeeping, ddl
 from analytics_replica.staging.compact import Events, open_events
+from analytics_replica.staging.identity import follow_identity, require_no_hole
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State, read_ledger
 from analytics_replica.staging.merge import Changes, merge
 from analytics_replica.staging.multiset import merge_multiset
-from analytics_replica.staging.plans import Plan, carry_out, plan_table
+from analytics_replica.staging.plans import NEVER_COPIED, Plan, carry_out, plan_table
 from analytics_replica.staging.quarantine import REFUSALS, quarantined
 from analytics_replica.staging.roster import follow_settings
 from analytics_replica.staging.shapes import Shape, remembered, shape_of
@@ -101,6 +103,7 @@ class _Tables:
     before: Ledger
     todo: Pending
     refused: dict[TableName, WarehouseError]
+    identities: dict[TableName, CatalogTable | None] = field(default_factory=dict)
 
     def apply(self) -> dict[TableName, Changes]:
         """Applies every table's window and records it; the refused ones are recorded only."""
@@ -121,9 +124,33 @@ class _Tables:
         self.work.progress("apply", len(order), len(order))
         for table, cause in self.refused.items():
             bookkeeping.write_table(self.within, self._refusal(table, cause), self._now)
+        for table, known in self.before.tables.items():
+            identity = self.identities.get(table)
+            if identity is not None and table not in changes and identity != known.identity:
+                bookkeeping.write_identity(self.within, table, identity)
         return changes
 
+    def _identify(self) -> None:
+        """Finds how the catalog has each table now; refuses those that are not the same."""
+        for table in self.work.settings.tables:
+            window, known = self.todo.windows.get(table), self.before.tables.get(table)
+            try:
+                found = follow_identity(table, known, window, self.todo.found)
+                if found is not None and window is None and known is None:
+                    raise quarantined(table, NEVER_COPIED)
+                if found is not None:
+                    require_no_hole(found, self._listed(table), table, self.todo.batches[-1])
+            except REFUSALS as cause:
+                self.refused.setdefault(table, cause)
+            else:
+                self.identities[table] = found
+
+    def _listed(self, table: TableName) -> set[str]:
+        rules = self.work.settings.tables[table].columns
+        return {column for column, rule in rules.items() if rule != "drop"}
+
     def _plans(self) -> dict[TableName, tuple[Shape, Plan]]:
+        self._identify()
         schema = self.work.settings.replica.warehouse.staging_schema
         held = ddl.held_tables(self.within, schema)
         planned: dict[TableName, tuple[Shape, Plan]] = {}
@@ -133,7 +160,7 @@ class _Tables:
             target = TableName(schema, self.work.settings.staging_name(table))
             known = self.before.tables.get(table)
             try:
-                _require_complete(window)
+                _require_complete(window, known)
                 shape = shape_of(window)
                 plan = plan_table(
                     self.within,
@@ -188,6 +215,7 @@ class _Tables:
             inserted=changes.inserted,
             updated=changes.updated,
             deleted=changes.deleted,
+            identity=self.identities.get(window.table),
         )
 
     def _refusal(self, table: TableName, cause: WarehouseError) -> AppliedTable:
@@ -209,7 +237,9 @@ class _Tables:
         return self.work.clock.now()
 
 
-def _require_complete(window: Window) -> None:
+def _require_complete(window: Window, known: AppliedTable | None) -> None:
+    if known is None and window.copied_at is None:
+        raise quarantined(window.table, NEVER_COPIED)
     if not window.complete:
         raise quarantined(
             window.table, "landing does not hold all of its changes since it was last applied"

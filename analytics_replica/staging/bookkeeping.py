@@ -6,11 +6,13 @@ mean, and reading them (ledger.py).
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from analytics_replica.domain.batches import CatalogTable
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.staging.ledger import EXISTS, AppliedColumn, AppliedTable, Ledger
@@ -46,12 +48,19 @@ _TABLES: Final = (
         state text not null check (state in ('ok', 'quarantined')),
         reason text,
         applied_at timestamptz not null,
+        identity jsonb,
         primary key (table_schema, table_name)
     )
     """,
     "comment on table ops.ledger is 'What staging contains: production as it was at position.'",
     "comment on table ops.applied_tables is 'What staging contains of each table, and since when.'",
 )
+
+_HAS_IDENTITY: Final = """
+-- false where an older release made the ledger
+select exists (select from pg_attribute
+    where attrelid = 'ops.applied_tables'::regclass and attname = 'identity')
+"""
 
 _WRITE: Final = """
 -- the line that makes an apply true: staging now contains everything up to this batch
@@ -73,7 +82,8 @@ where state = 'ok' and last_batch < $1
 
 _WRITE_TABLE: Final = """
 insert into ops.applied_tables values ($1, $2, $3, $4, $5::text::pg_lsn, $6::text::jsonb,
-    $7::text::pg_lsn, $8::text::pg_lsn, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    $7::text::pg_lsn, $8::text::pg_lsn, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+    $18::text::jsonb)
 on conflict (table_schema, table_name) do update set
     staging_name = excluded.staging_name, last_batch = excluded.last_batch,
     position = excluded.position, columns = excluded.columns,
@@ -82,9 +92,13 @@ on conflict (table_schema, table_name) do update set
     last_commit_at = coalesce(excluded.last_commit_at, ops.applied_tables.last_commit_at),
     rows = excluded.rows, rows_before = excluded.rows_before, inserted = excluded.inserted,
     updated = excluded.updated, deleted = excluded.deleted, state = excluded.state,
-    reason = excluded.reason, applied_at = excluded.applied_at
+    reason = excluded.reason, applied_at = excluded.applied_at, identity = excluded.identity
 """
 
+
+_WRITE_IDENTITY: Final = """
+update ops.applied_tables set identity = $3::text::jsonb where table_schema = $1 and table_name = $2
+"""
 
 _RENAME: Final = """
 update ops.applied_tables set staging_name = $3 where table_schema = $1 and table_name = $2
@@ -102,6 +116,8 @@ def ensure_ledger(within: Transaction) -> None:
     if not within.scalar(EXISTS):
         for statement in _TABLES:
             within.execute(statement)
+    if not within.scalar(_HAS_IDENTITY):
+        within.execute("alter table ops.applied_tables add column identity jsonb")
 
 
 def write_table(within: Transaction, applied: AppliedTable, now: datetime) -> None:
@@ -125,7 +141,13 @@ def write_table(within: Transaction, applied: AppliedTable, now: datetime) -> No
         applied.state.value,
         applied.reason,
         now,
+        _identity_json(applied.identity),
     )
+
+
+def write_identity(within: Transaction, table: TableName, identity: CatalogTable) -> None:
+    """Records how production's catalog has a table of which nothing else changed."""
+    within.execute(_WRITE_IDENTITY, table.schema, table.name, _identity_json(identity))
 
 
 def write_ledger(within: Transaction, ledger: Ledger, now: datetime) -> None:
@@ -164,6 +186,13 @@ def _text(lsn: Lsn | None) -> str | None:
     return None if lsn is None else str(lsn)
 
 
+def _identity_json(identity: CatalogTable | None) -> str | None:
+    if identity is None:
+        return None
+    body = dataclasses.asdict(identity) | {"table": [identity.table.schema, identity.table.name]}
+    return json.dumps(body, ensure_ascii=False)
+
+
 def _columns_json(columns: Sequence[AppliedColumn]) -> str:
     described = [
         {
@@ -172,6 +201,7 @@ def _columns_json(columns: Sequence[AppliedColumn]) -> str:
             "treatment": column.treatment,
             "since": _text(column.since),
             "before": column.before,
+            "was": column.was,
         }
         for column in columns
     ]

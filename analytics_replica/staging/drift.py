@@ -30,10 +30,11 @@ select exists (select from {table} where {lsn} < %s::pg_lsn)
 def check_drift(conn: Connection, settings: Settings, store: Store) -> Mapping[TableName, Verdict]:
     """A verdict for each table of replica.yaml.
 
-    FAIL: changes of the table were not published, it is quarantined, a column is sealed (nobody
-    classified it), a listed column no longer comes, rows from before a change of policy are still
-    treated as before, or staging has other columns than were landed. CANNOT_TELL: it was never
-    applied, or a column came later than rows that are there, which may have had values in it.
+    FAIL: changes of the table were not published, it is quarantined, production renamed it, a
+    column is sealed or new and not in replica.yaml, a listed column no longer comes, rows from
+    before a change of policy are still treated as before, or staging has other columns than were
+    landed. CANNOT_TELL: it was never applied, or a column came or changed its type later than rows
+    that are there, which may have got values of which the log says nothing.
     """
     policy = Policy.from_settings(settings)
     ledger = read(conn)
@@ -53,6 +54,7 @@ def check_drift(conn: Connection, settings: Settings, store: Store) -> Mapping[T
         faults = [
             *_hole(table, store),
             *_quarantine(known),
+            *_production_faults(known, policy, treatments),
             *_policy_faults(table, policy, treatments),
             *_staging_faults(known, held.get(names[table])),
         ]
@@ -101,12 +103,29 @@ def _quarantine(known: AppliedTable) -> Iterator[Finding]:
         yield Finding(str(known.table), f"stands still at {known.position}: {known.reason}")
 
 
+def _production_faults(
+    known: AppliedTable, policy: Policy, treatments: Mapping[str, str]
+) -> Iterator[Finding]:
+    now = known.identity
+    if now is None:
+        return
+    if now.table != known.table:
+        yield Finding(str(known.table), f"is called {now.table} in production now")
+    listed = policy.tables[known.table]
+    for column, number in now.columns:
+        if number > 0 and column not in listed and column not in treatments:
+            says = "is new in production: it stays there until replica.yaml classifies it"
+            yield Finding(f"{known.table}.{column}", says)
+
+
 def _policy_faults(
     table: TableName, policy: Policy, treatments: Mapping[str, str]
 ) -> Iterator[Finding]:
     for column, treatment in treatments.items():
-        if treatment == Kind.SEALED:
-            yield Finding(f"{table}.{column}", "is sealed: replica.yaml does not classify it")
+        kind, _, reason = treatment.partition(": ")
+        if kind == Kind.SEALED:
+            why = reason or "replica.yaml does not classify it"
+            yield Finding(f"{table}.{column}", f"is sealed: {why}")
     for column in policy.published(table):
         if column not in treatments:
             yield Finding(f"{table}.{column}", "is in replica.yaml and no longer comes")
@@ -142,7 +161,10 @@ def _late_columns(
             if cursor.fetchone() != (True,):
                 continue
         where = f"{target}.{column.name}"
-        if column.before is not None:
+        if column.was is not None and column.before is None:
+            says = f"was {column.was} until {column.since}; earlier rows have what they had then"
+            yield Finding(where, says), False
+        elif column.before is not None:
             yield (
                 Finding(where, f"rows from before {column.since} are still: {column.before}"),
                 True,

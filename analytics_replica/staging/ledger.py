@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from analytics_replica.domain.batches import CatalogTable
 from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.postgres.connect import Connection
@@ -37,7 +38,8 @@ class AppliedColumn:
     """A column as it was last landed.
 
     `since` is the position from which it comes with this treatment, None if every row of staging
-    has it so; `before` is the treatment that it had until then, None if it did not come.
+    has it so; `before` is the treatment that it had until then, None if it did not come; `was` is
+    the type that it had until then, if that changed.
     """
 
     name: str
@@ -45,6 +47,7 @@ class AppliedColumn:
     treatment: str
     since: Lsn | None = None
     before: str | None = None
+    was: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class AppliedTable:
 
     `position`: every change that was committed before it is contained. `rows` is exact, counted
     along; `rows_before` is what it was before the last apply that touched the table, None if there
-    was none. `inserted`, `updated`, `deleted` are of that apply.
+    was none. `inserted`, `updated`, `deleted` are of that apply. `identity` is the table as
+    production's catalog last had it.
     """
 
     table: TableName
@@ -71,6 +75,7 @@ class AppliedTable:
     deleted: int = 0
     state: State = State.OK
     reason: str | None = None
+    identity: CatalogTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,9 @@ select last_batch, position::text, last_commit_at, system_identifier from ops.le
 _READ_TABLES: Final = """
 select table_schema, table_name, staging_name, last_batch, position::text, columns::text,
        copy_position::text, last_lsn::text, last_commit_at, rows, rows_before, inserted, updated,
-       deleted, state, reason
-from ops.applied_tables
+       deleted, state, reason,
+       to_jsonb(t) ->> 'identity' -- NULL also where an older release made the ledger
+from ops.applied_tables t
 order by table_schema, table_name
 """
 
@@ -144,7 +150,7 @@ def _lsn(text: str | None) -> Lsn | None:
 
 
 def _table(row: tuple[Any, ...]) -> AppliedTable:
-    schema, name, staging_name, batch, at, columns, copied, last, *figures, state, reason = row
+    schema, name, staging_name, batch, at, columns, copied, last, *figures, state, reason, who = row
     last_commit_at, rows, rows_before, inserted, updated, deleted = figures
     return AppliedTable(
         table=TableName(schema, name),
@@ -165,4 +171,5 @@ def _table(row: tuple[Any, ...]) -> AppliedTable:
         deleted=deleted,
         state=State(state),
         reason=reason,
+        identity=None if who is None else CatalogTable.of_body(json.loads(who)),
     )

@@ -15,13 +15,18 @@ from analytics_replica.domain.tables import TableName
 from analytics_replica.staging import ddl
 from analytics_replica.staging.ddl import HeldTable
 from analytics_replica.staging.ledger import AppliedTable
-from analytics_replica.staging.quarantine import COPY_AGAIN, quarantined
+from analytics_replica.staging.quarantine import quarantined
 from analytics_replica.staging.shapes import Shape, ShapeColumn
 from analytics_replica.staging.warehouse import Transaction
 from analytics_replica.staging.widening import require_widening, widens
 
 EDITIONS: Final = ("gold_a", "gold_b")
 """Schemas that dbt builds anew each night: its views there may be dropped."""
+
+NEVER_COPIED: Final = (
+    "no copy of it was landed since replica.yaml lists it, so its changes wait in landing"
+)
+"""Why a table that is new in replica.yaml, or came back, stands still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,10 @@ def decide(
 ) -> Plan:
     """The plan as far as the table itself goes; pure."""
     was_applied = known is not None and known.last_batch > 0
+    if not (was_applied or copied):
+        raise quarantined(shape.table, NEVER_COPIED)
     if held is None:
-        if was_applied and not copied:
+        if not copied:
             raise quarantined(shape.table, f"somebody dropped {target}")
         return Plan(target, create=True)
     if not held.ours:
@@ -112,7 +119,6 @@ def _followed(target: TableName, shape: Shape, held: HeldTable) -> Plan:
         raise quarantined(
             shape.table,
             f"its key changed from ({', '.join(held.key)}) to ({', '.join(shape.key)})",
-            COPY_AGAIN,
         )
     for column in shape.columns:
         old = held.columns.get(column.name, column.staging_type)
@@ -143,9 +149,20 @@ def _require_untouched(shape: Shape, held: HeldTable, known: AppliedTable) -> No
     dropped = [c.name for c in known.columns if c.name not in held.columns]
     if dropped:
         raise quarantined(shape.table, f"somebody dropped {', '.join(dropped)} from staging")
+    came = {column.name for column in known.columns}
+    returned = [c.name for c in shape.columns if c.name in held.columns and c.name not in came]
+    if returned:
+        raise quarantined(
+            shape.table,
+            f"{', '.join(returned)} did not come for a time and comes again: what older rows have "
+            "in it now, the log does not say",
+        )
 
 
 def _can_follow(shape: Shape, held: HeldTable) -> bool:
+    named = {column.name for column in shape.columns}
+    if held.columns.keys() - named - {LSN, COMMITTED_AT}:
+        return False  # a column that went stays only until the table is copied
     return set(held.key) == set(shape.key) and all(
         widens(held.columns.get(c.name, c.staging_type), c.staging_type) for c in shape.columns
     )

@@ -18,13 +18,16 @@ class TableQuarantined(WarehouseError):
 REFUSALS: Final = (ColumnNarrowed, TableQuarantined)
 """What stops one table and not the apply."""
 
-COPY_AGAIN: Final = "Copy the table again with `analytics-replica resync`."
+
+def copy_again(table: TableName) -> str:
+    """What repairs a table that cannot follow."""
+    return f"Copy it again with `analytics-replica resync {table}`."
 
 
-def quarantined(table: TableName, reason: str, then: str = COPY_AGAIN) -> TableQuarantined:
+def quarantined(table: TableName, reason: str, then: str | None = None) -> TableQuarantined:
     """The refusal of this table, for this reason (which names columns and counts, no values)."""
     return TableQuarantined(
         what=f"{table}: {reason}.",
         why="Going on would make staging differ from production, so it keeps its last good state.",
-        next=then,
+        next=then or copy_again(table),
     )

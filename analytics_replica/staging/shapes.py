@@ -61,8 +61,9 @@ def shape_of(window: Window) -> Shape:
     """
     table, files = window.table, window.files
     columns: dict[str, ShapeColumn] = {}
-    for file in files:
+    for before, file in zip((files[0], *files), files, strict=False):
         _require_same_key(table, files[0], file)
+        _require_none_returned(table, columns, before, file)
         for landed in file.columns:
             name = landed.column.name
             columns[name] = _joined(table, columns.get(name), landed)
@@ -93,11 +94,14 @@ def _columns(
     for landed in part.file.columns:
         name, treatment = landed.column.name, landed.treatment
         old = before.get(name)
-        if old is not None and old.treatment == treatment:
-            found[name] = replace(old, staging_type=landed.staging_type)
+        kind = landed.staging_type
+        if old is not None and old.treatment == treatment and old.staging_type != kind:
+            found[name] = replace(old, staging_type=kind, since=since, was=old.staging_type)
+        elif old is not None and old.treatment == treatment:
+            found[name] = old
         else:
             earlier = old.treatment if old else None
-            found[name] = AppliedColumn(name, landed.staging_type, treatment, since, earlier)
+            found[name] = AppliedColumn(name, kind, treatment, since, earlier)
     return found
 
 
@@ -114,6 +118,19 @@ def _joined(table: TableName, before: ShapeColumn | None, landed: LandedColumn) 
         unchanged=landed.unchanged_rows > 0 or (before is not None and before.unchanged),
         comes=True,
     )
+
+
+def _require_none_returned(
+    table: TableName, columns: Mapping[str, ShapeColumn], before: LandedFile, file: LandedFile
+) -> None:
+    came = {c.column.name for c in before.columns}
+    returned = {c.column.name for c in file.columns} & columns.keys() - came
+    if returned:
+        raise quarantined(
+            table,
+            f"{', '.join(sorted(returned))} did not come for a time and comes again: what older "
+            "rows have in it now, the log does not say",
+        )
 
 
 def _require_same_key(table: TableName, first: LandedFile, file: LandedFile) -> None:

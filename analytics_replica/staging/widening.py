@@ -70,7 +70,7 @@ def require_widening(table: TableName, column: str, old: str, new: str) -> None:
             what=f"{table}.{column}: the type changed from {old} to {new}.",
             why="Production rewrote its rows without logging them, so staging's could be wrong; it "
             "keeps its last good state.",
-            next="Copy the table again with `analytics-replica resync`.",
+            next=f"Copy it again with `analytics-replica resync {table}`.",
         )
 
 

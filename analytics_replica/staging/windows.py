@@ -73,10 +73,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What one apply has to do: the new batches, and a window for each table with changes."""
+    """What one apply has to do: the new batches, and a window for each table with changes.
+
+    `found` are all batches that some table does not contain yet, in order.
+    """
 
     batches: tuple[Manifest, ...]
     windows: Mapping[TableName, Window]
+    found: tuple[Manifest, ...] = ()
     anew: Lsn | None = None
     """Where staging stands afterwards if a copy of all tables makes void what it contains."""
 
@@ -116,7 +120,9 @@ def pending(
     windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
     # What a new copy does not contain is not there any more, also if staging had come further.
     anew = max(m.position for m in found) if any(map(_begins_anew, fresh)) else None
-    return Pending(fresh, {w.table: _reaching(store, w) for w in windows if w.parts}, anew)
+    return Pending(
+        fresh, {w.table: _reaching(store, w) for w in windows if w.parts}, tuple(found), anew
+    )
 
 
 def _chain(store: Store, after: int) -> list[Manifest]:
