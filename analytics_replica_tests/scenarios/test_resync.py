@@ -34,7 +34,6 @@ from analytics_replica_tests.support.copying import (
     drift_of,
     going_on,
     once,
-    republish,
     same,
     small_shop,
 )
@@ -102,7 +101,7 @@ def test_a_type_that_was_narrowed_meanwhile_does_not_stop_the_copied_table(shop:
     shop.production.execute("update accounts set amount = 5 where id = 1")
     shop.production.execute("alter publication analytics_replica drop table accounts")
     shop.production.execute("alter table accounts alter amount type smallint")
-    republish(shop)
+    shop.prepare()
     write = partial(shop.production.execute, "update accounts set amount = 6 where id = 2")
     again(shop, ACCOUNTS, reached=once("copied a part", write))
     assert same(shop)
@@ -119,7 +118,7 @@ def test_a_new_column_with_a_default_is_flagged_until_the_table_is_copied_again(
     shop.production.execute("alter table accounts add grade text default 'old default'")
     shop.production.execute("alter table accounts alter grade set default 'new default'")
     shop.tables["public.accounts"] = {**TABLES["public.accounts"], "grade": "keep"}
-    republish(shop)
+    shop.prepare()
     shop.production.execute("insert into accounts (id) values (2000)")
     shop.capture()
     apply(shop)
@@ -138,7 +137,7 @@ def test_a_table_that_is_new_in_replica_yaml_comes_without_a_copy_of_all(shop: P
     shop.production.execute("create table late (id int primary key)")
     shop.production.execute("insert into late select generate_series(1, 10)")
     shop.tables["public.late"] = {"id": "keep"}
-    republish(shop)
+    shop.prepare()
     late = TableName("public", "late")
     shop.capture()
     assert late not in apply(shop).tables

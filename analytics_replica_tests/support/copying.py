@@ -113,14 +113,6 @@ def once(point: str, work: Callable[[], object]) -> Callable[[str], None]:
     return reached
 
 
-def republish(pipeline: Pipeline) -> None:
-    """What the DBA's script does to the publication after replica.yaml changed."""
-    tables = ", ".join(
-        f"{name} ({', '.join(columns)})" for name, columns in pipeline.tables.items()
-    )
-    pipeline.production.execute(f"alter publication analytics_replica set table {tables}")
-
-
 def drift_of(pipeline: Pipeline, table: TableName) -> tuple[Outcome, str]:
     with connection(pipeline.warehouse.dsn("loader")) as opened:
         verdict = check_drift(opened, pipeline.settings, pipeline.store)[table]
