@@ -16,6 +16,8 @@ from analytics_replica_tests.support.servers import Database
 
 _LOOK_S: Final = 0.02
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_CORES: Final = sorted(os.sched_getaffinity(0))
+"""Those that we may use; read before anything is pinned."""
 
 
 class WalsenderTime:
@@ -66,11 +68,10 @@ def cpu_seconds(pid: int) -> float | None:
 def on_core(number: int) -> Iterator[None]:
     """Processes that are started within run on this core only, and so do their children.
 
-    Cores are counted among those that we may use; with a single one nothing is pinned.
+    Cores are counted among those that we may use; where there is one, everything shares it.
     """
     before = os.sched_getaffinity(0)
-    cores = sorted(before)
-    os.sched_setaffinity(0, {cores[number % len(cores)]})
+    os.sched_setaffinity(0, {_CORES[number % len(_CORES)]})
     try:
         yield
     finally:
