@@ -37,7 +37,11 @@ from analytics_replica.source.transactions import Collector
 CHUNK_ROWS: Final = 8192
 CHUNK_BYTES: Final = 32 * 2**20
 """Rows of a relation are decoded together when this much is collected: it bounds memory, also
-inside one transaction of any size. Open transactions may hold as many bytes together."""
+inside one transaction of any size."""
+
+OPEN_BYTES: Final = 8 * 2**20
+"""What open transactions may hold together before they are spilled. Decoding and sealing take six
+times as much for a moment (2026-11-21)."""
 
 BUNCH: Final = 16_384
 """Messages that are looked at together: enough that the cost per bunch does not count."""
@@ -216,7 +220,7 @@ class _Stream:
         self._write(self.collector.full(CHUNK_ROWS, CHUNK_BYTES))
         if self.collector.size > 2 * CHUNK_BYTES:
             self._write(self.collector.everything())
-        if sum(transaction.bytes for transaction in self.collector.open.values()) > CHUNK_BYTES:
+        if sum(transaction.bytes for transaction in self.collector.open.values()) > OPEN_BYTES:
             self._spill()
 
     def _write(self, relations: Iterable[Pending]) -> None:
