@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.landing.layout import Store
+
+SILENCE_EVERY: Final = timedelta(seconds=10)
+"""A follower confirms so often what other databases and unpublished tables wrote."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class ToThePresent:
         del since, now, changes
         return False
 
+    def is_silence_due(self, since: datetime, now: datetime) -> bool:
+        """Never: the last batch holds the silence, too."""
+        del since, now
+        return False
+
 
 @dataclass(frozen=True)
 class Following:
@@ -61,3 +70,7 @@ class Following:
         return now - since >= (self.every if changes else self.silence) or (
             self.store.was_asked_to_land()
         )
+
+    def is_silence_due(self, since: datetime, now: datetime) -> bool:
+        """True when the time has come: seldom enough for a disk, often enough for the log."""
+        return now - since >= SILENCE_EVERY

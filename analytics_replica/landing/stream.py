@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from analytics_replica.domain.batches import BatchKind, Manifest
 from analytics_replica.domain.clock import Clock
-from analytics_replica.domain.lsn import Lsn
+from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.progress import Progress
 from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.ahead import read_ahead
@@ -24,6 +24,7 @@ from analytics_replica.landing.events import sealed_events
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.points import Reached
 from analytics_replica.landing.shapes import Shapes
+from analytics_replica.landing.silence import record_silence
 from analytics_replica.landing.spill import Spill
 from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.seal import TableSeal
@@ -78,11 +79,17 @@ class CaptureWork:
     heard: Callable[[Manifest], None] = _nobody
     at_boundary: Callable[[CaptureWork], int] = _nothing
     landed: list[Manifest] = field(default_factory=list)
+    silent_to: Lsn = ZERO
 
     @property
     def position(self) -> Lsn:
         """Where the stream goes on."""
         return self.last[0].position if self.last else Lsn(0)
+
+    @property
+    def confirmable(self) -> Lsn:
+        """What production may forget: what is landed, and recorded silence behind it."""
+        return max(self.position, self.silent_to)
 
     @property
     def batch_rows(self) -> int:
@@ -122,6 +129,10 @@ class Course(Protocol):
         """True if a batch that was begun `since` then should end, though it could grow."""
         ...
 
+    def is_silence_due(self, since: datetime, now: datetime) -> bool:
+        """True if silence should be recorded and confirmed, which was last done `since` then."""
+        ...
+
 
 def stream(work: CaptureWork, source: SourceConnection, course: Course) -> None:
     """Lands what commits, in as many batches as it takes, until the course is over.
@@ -136,9 +147,9 @@ def stream(work: CaptureWork, source: SourceConnection, course: Course) -> None:
 
     def confirm_what_is_landed() -> None:
         nonlocal confirmed
-        if work.position > confirmed:
-            source.confirm(work.position)  # 3. only now may production forget it
-            confirmed = work.position
+        if work.confirmable > confirmed:
+            confirmed = work.confirmable
+            source.confirm(confirmed)  # 3. only now may production forget it
 
     try:
         reads = source.read(min(BUNCH, work.batch_rows), course.look_s)
@@ -162,7 +173,7 @@ class _Stream:
         self.batch = self.work.new_batch()
         self.spill = Spill(self.work.store, self.work.reached)
         self.complete_to = self.work.position
-        self.began = self.work.clock.now()
+        self.began = self.looked = self.work.clock.now()
 
     def consume(self, reads: Iterator[Read]) -> None:
         """Takes what was read until the course is over."""
@@ -178,6 +189,7 @@ class _Stream:
                 return False
             self.complete_to = max(self.complete_to, read.complete_to)
             self._publish_if_due()
+            self._record_silence_if_due()
             return self.course.is_over(self.complete_to, self.work.clock.now(), quiet=True)
         self.messages += len(read)
         for step in self.collector.take(read):
@@ -196,6 +208,16 @@ class _Stream:
         now = self.work.clock.now()
         if rows >= self.work.batch_rows or self.course.is_due(self.began, now, changes=changes):
             self._publish()
+
+    def _record_silence_if_due(self) -> None:
+        """Lets an idle production forget its log without a batch for every look."""
+        work, now = self.work, self.work.clock.now()
+        busy = self.collector.transactions or self.collector.open or self.written_rows
+        if busy or work.last is None or self.complete_to <= work.confirmable:
+            return
+        if self.course.is_silence_due(self.looked, now):
+            record_silence(work.store, work.last[1], self.complete_to)
+            work.silent_to, self.looked = self.complete_to, now
 
     def _took(self, step: Step) -> bool:
         """True if a transaction is complete now."""

@@ -133,10 +133,9 @@ def test_the_follower_outlives_a_connection_that_was_cut(made: Pipeline) -> None
         stopped(process)
 
 
-def test_the_log_of_another_database_is_released_while_ours_is_silent(
+def test_the_log_of_another_database_is_released_in_silence_and_a_kill_goes_on_from_there(
     made: Pipeline, server: LocalServer
 ) -> None:
-    made.changes["deadlines.capture_every_minutes"] = 1
     with fresh_database(server, "neighbour") as neighbour, follower(made) as process:
         eventually(lambda: _is_read(made))
         neighbour.execute("create table noise as select generate_series(1, 50000) i")
@@ -145,8 +144,15 @@ def test_the_log_of_another_database_is_released_while_ours_is_silent(
             f"select confirmed_flush_lsn >= '{noisy}' from pg_replication_slots "
             f"where slot_name = '{made.slot}'"
         )
-        eventually(lambda: bool(made.production.scalar(confirmed)), seconds=90)
-        stopped(process)
+        batches = made.store.names("manifests")
+        eventually(lambda: bool(made.production.scalar(confirmed)), seconds=60)
+        assert made.store.names("manifests") == batches
+        process.kill()
+        process.wait()
+    eventually(lambda: not _is_read(made))
+    made.production.execute("insert into t values (1)")
+    made.capture()
+    assert ids(made) == [1]
 
 
 def _is_read(made: Pipeline) -> bool:
