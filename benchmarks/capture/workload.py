@@ -60,7 +60,7 @@ def make_backlog(production: Database, changes: int, transactions: int) -> None:
     )
     with closing(psycopg2.connect(production.dsn())) as opened, opened.cursor() as cursor:
         cursor.execute("select coalesce(max(id), 0) + 1 from wide")
-        first = cursor.fetchone()[0]
+        ((first,),) = cursor.fetchall()
         cursor.execute("set synchronous_commit = off")
         for number in range(transactions):
             for statement, total in shares:

@@ -18,7 +18,7 @@ import signal
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,7 +46,9 @@ EVERY_S: Final = 2
 
 _LOGGED: Final = {"log_line_prefix": "@%u@ ", "log_statement": "none"}
 
-KEPT: Final[dict[str, dict[str, Any]]] = {
+Arm = Callable[[], contextlib.AbstractContextManager[None]]
+
+KEPT: Final[dict[str, Mapping[str, Any]]] = {
     "public.pgbench_accounts": {
         "aid": "keep",
         "bid": "keep",
@@ -110,7 +112,8 @@ class _Bench:
         self.production.execute("alter table pgbench_history add column id bigserial primary key")
 
     def _pgbench(self, *options: str) -> str:
-        command = [self.production.server.bin_dir / "pgbench", *options, self.production.dsn()]
+        program = str(self.production.server.bin_dir / "pgbench")
+        command = [program, *options, self.production.dsn()]
         with on_core(PRODUCTION_CORE):
             done = subprocess.run(command, check=True, capture_output=True, text=True)
         return done.stdout
@@ -186,7 +189,7 @@ def _measured(bench: _Bench, rounds: int, console: Console) -> Figures:
     bench.pipeline.capture()
     make_reference_slot(bench.production)
     bench.production.execute("alter role analytics_replica set log_statement = 'all'")
-    arms = {"nobody": bench.nobody, "capture --follow": bench.follower}
+    arms: dict[str, Arm] = {"nobody": bench.nobody, "capture --follow": bench.follower}
     limits = _rounds(bench, {**arms, "pg_recvlogical": bench.reference}, rounds, ())
     alone = statistics.median(one.tps for one in limits["nobody"])
     paced = _rounds(bench, arms, rounds, ("-R", f"{alone / 2:.0f}"))
@@ -202,7 +205,7 @@ def _measured(bench: _Bench, rounds: int, console: Console) -> Figures:
 
 def _rounds(
     bench: _Bench,
-    arms: dict[str, Callable[[], contextlib.AbstractContextManager[None]]],
+    arms: Mapping[str, Arm],
     rounds: int,
     options: tuple[str, ...],
 ) -> dict[str, list[Round]]:
