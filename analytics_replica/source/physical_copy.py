@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import psycopg2
+import psycopg2.errors
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 
 from analytics_replica.domain.batches import SourceIdentity
@@ -34,7 +35,9 @@ _UNDISTURBED: Final = (
     # Ranges of pages are to be read as such, in the order of their pages, by one process.
     "-c enable_seqscan=off -c max_parallel_workers_per_gather=0 "
     # Limits that a role or database of production has came along with the copy.
-    "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
+    "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 "
+    # Replay that is paused never gives a lock back: waiting for one would be waiting for ever.
+    "-c lock_timeout=5s"
 )
 
 _WHERE_IT_STANDS: Final = """
@@ -174,6 +177,13 @@ def standing_still(copy: PhysicalCopy) -> Iterator[Connection]:
                     "Keep replay paused (`select pg_wal_replay_pause()`) until the copy has ended.",
                 )
             yield opened
+    except psycopg2.errors.LockNotAvailable:
+        raise _failed(
+            "a table is locked in it: a transaction that truncates or alters a table was open on "
+            "production at the copy's position",
+            "Copy again when that transaction has ended (pg_stat_activity.xact_start on production "
+            "shows it).",
+        ) from None
     except psycopg2.Error as cause:
         raise refused(cause, "reading the physical copy") from None
     finally:
@@ -201,6 +211,8 @@ def read_rows(
     try:
         with connection.cursor() as cursor:
             cursor.copy_expert(statement.text, _Sink(sink))
+    except psycopg2.errors.LockNotAvailable:
+        raise  # standing_still says what it means
     except psycopg2.Error as cause:
         raise refused(cause, f"reading {piece.table} from the physical copy") from None
 

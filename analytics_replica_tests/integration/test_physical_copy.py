@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
+import psycopg2
 import pytest
 
 from analytics_replica.errors import CopyFailed, PositionMismatch, ReplicaError
@@ -157,3 +159,23 @@ def refused(pipeline: Pipeline, kind: type[ReplicaError], why: str) -> None:
         pipeline.capture()
     assert pipeline.landed("public.items") == []
     assert not list((pipeline.root / "landing").rglob("*.parquet"))
+
+
+def test_a_table_that_an_open_transaction_truncated_is_told_and_not_waited_for(
+    production: Database, pipeline: Callable[..., Pipeline]
+) -> None:
+    production.execute("create table t (id int primary key)")
+    production.execute("insert into t values (1)")
+    made = pipeline({"public.t": {"id": "keep"}})
+    made.prepare()
+    with closing(psycopg2.connect(production.dsn())) as writer:
+
+        def truncate(step: str, done: int, total: int | None) -> None:
+            if step.startswith("base backup") and not done:
+                writer.cursor().execute("truncate t")
+
+        with pytest.raises(CopyFailed, match="a table is locked in it"):
+            made.capture(progress=truncate)
+        writer.rollback()
+    made.capture()
+    assert made.landed("public.t", "id") == [(1,)]
