@@ -36,7 +36,7 @@ class Messages:
 
 @dataclass(frozen=True)
 class Image:
-    """One image (old or new) of some of the rows, as columns.
+    """One image of some of the rows, as columns.
 
     `rows` are positions in the messages that were decoded, ascending. `texts[c]` is column c as an
     Arrow string array of that length; `unchanged[c]` marks values that production did not log.
@@ -49,11 +49,15 @@ class Image:
 
 @dataclass(frozen=True)
 class Rows:
-    """The decoded messages: their kinds, and the old and new images that they carry."""
+    """The decoded messages: their kinds and their images.
+
+    `main` has one for every message: the new one, of a Delete the old one. `before` is the old
+    image of the Updates that carry one.
+    """
 
     kinds: Bytes
-    old: Image
-    new: Image
+    main: Image
+    before: Image
 
 
 def decode_rows(messages: Messages, columns: int) -> Rows:
@@ -73,7 +77,11 @@ def decode_rows(messages: Messages, columns: int) -> Rows:
             why="Decoding it could put values into wrong columns, so its batch was not landed.",
             next="Capture again; if it comes back, report the server's version.",
         )
-    return Rows(data[messages.starts], _image(data, old_at, columns), _image(data, new_at, columns))
+    main_at = np.where(new_at >= 0, new_at, old_at)
+    before_at = np.where(new_at >= 0, old_at, -1)
+    return Rows(
+        data[messages.starts], _image(data, main_at, columns), _image(data, before_at, columns)
+    )
 
 
 def joined_slices(data: Bytes, begins: Ints, lengths: Ints) -> Bytes:

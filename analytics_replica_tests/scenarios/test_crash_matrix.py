@@ -39,7 +39,7 @@ MOMENTS = runs(short=20, long=200) - len(POINTS) * TIMES
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Open transactions of a test's size are spilled, as large ones are."""
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(stream, "OPEN_BYTES", 20_000)
 
 
 @pytest.fixture(scope="module")

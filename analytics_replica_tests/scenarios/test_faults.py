@@ -41,7 +41,7 @@ in the first row message, in a row in the middle of a transaction."""
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Open transactions of a test's size are spilled, as large ones are."""
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(stream, "OPEN_BYTES", 20_000)
 
 
 @pytest.fixture(scope="module")

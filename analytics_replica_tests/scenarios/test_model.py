@@ -19,7 +19,9 @@ from itertools import islice
 import pytest
 
 from analytics_replica.domain.clock import SystemClock
+from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.contiguity import check_contiguity
+from analytics_replica.landing.resync import resync
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica.staging.apply import ApplyReport, apply_pending
@@ -131,20 +133,23 @@ def captured_while_writing(
             with gate.closed(len([w for w in writers if w.is_alive()])):
                 chain(pipeline)
                 require_equal(pipeline)
-                widen(pipeline.production, tables, number)
+                widened = widen(pipeline.production, tables, number)
+                resync(pipeline.settings, SystemClock(), widened)
 
 
-def widen(production: Database, tables: Sequence[ModelTable], seed: int) -> None:
-    """Makes a column of every other table wider, while nobody writes.
+def widen(production: Database, tables: Sequence[ModelTable], seed: int) -> list[TableName]:
+    """Makes a column of every other table wider, while nobody writes; they must be copied again.
 
     PostgreSQL 18.6 itself does not survive decoding it beside writers: its walsender ends with
     "could not open toast relation" or by signal 11, and takes the server down (2026-11-21).
     """
     rng = random.Random(seed)
-    for table in rng.sample(tables, len(tables) // 2):
+    widened = rng.sample(tables, len(tables) // 2)
+    for table in widened:
         with production.session() as cursor:
             for statement, values in operations.widen(table, rng):
                 cursor.execute(statement, values)
+    return [table.name for table in widened]
 
 
 @pytest.mark.slow
