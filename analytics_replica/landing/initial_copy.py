@@ -47,7 +47,8 @@ LOOK_EVERY_S: Final = 0.5
 class CopyWork:
     """What is copied and how: the policy's tables, by so many readers.
 
-    `reached` hears the name of each point that a crash test may stop at.
+    `reached` hears the name of each point that a crash test may stop at. `again` leaves columns out
+    that nobody classified, where a first copy refuses them: a repair must not wait for a decision.
     """
 
     policy: Policy
@@ -56,6 +57,7 @@ class CopyWork:
     workers: int
     progress: Progress
     reached: Callable[[str], None]
+    again: bool = False
 
 
 def copy_tables(copy: PhysicalCopy, area: CopyArea, work: CopyWork) -> tuple[LandedFile, ...]:
@@ -67,7 +69,7 @@ def copy_tables(copy: PhysicalCopy, area: CopyArea, work: CopyWork) -> tuple[Lan
     with standing_still(copy) as opened:
         read = read_tables(opened, set(work.policy.tables))
         found = {name: work.policy.captured(table) for name, table in read.items()}
-        require_classified(found, work.policy)
+        require_classified(found, work.policy, again=work.again)
         require_published_before(opened, work.publication, work.policy.tables)
         pieces = pieces_of(opened, work.policy.tables)
     leaving = {
@@ -78,8 +80,10 @@ def copy_tables(copy: PhysicalCopy, area: CopyArea, work: CopyWork) -> tuple[Lan
     return _Copying(copy, area, work, leaving, seals, pieces).run()
 
 
-def require_classified(found: dict[TableName, Table], policy: Policy) -> None:
-    """PolicyViolation unless every table exists and every column of them is in the policy."""
+def require_classified(
+    found: dict[TableName, Table], policy: Policy, *, again: bool = False
+) -> None:
+    """PolicyViolation unless every table exists and, but for `again`, all columns are classified."""
     for name in sorted(policy.tables):
         if name not in found:
             raise PolicyViolation(
@@ -93,7 +97,7 @@ def require_classified(found: dict[TableName, Table], policy: Policy) -> None:
                 why="A rule for a column that is not there protects nothing; nothing was copied.",
                 next="Correct the name, or remove the column from replica.yaml.",
             )
-        if unlisted := policy.unlisted(found[name]):
+        if not again and (unlisted := policy.unlisted(found[name])):
             raise PolicyViolation(
                 what=f"Nobody classified {name}.{unlisted[0]}"
                 + (f" (and {len(unlisted) - 1} more columns)" if len(unlisted) > 1 else "")

@@ -110,6 +110,7 @@ def _whole_copy(
         source.copy_workers,
         progress,
         reached,
+        again=True,
     )
     keeping = f"{source.slot[:57]}_copy"
     with physical_copy(settings, major, progress, keeping) as copy:

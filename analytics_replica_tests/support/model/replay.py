@@ -18,6 +18,7 @@ from analytics_replica.domain.batches import (
     OP,
     ORDINAL,
     UNCHANGED_PREFIX,
+    BatchKind,
     LandedFile,
     Op,
 )
@@ -30,13 +31,20 @@ Row = tuple[str | None, ...]
 
 
 def replayed(store: Store, table: TableName, columns: Sequence[str]) -> Counter[Row]:
-    """The table's rows after all landed events, as texts of these columns."""
-    files = [f for m in manifests(store) for f in m.files if f.table == table]
+    """The table's rows after all landed events, as texts of these columns.
+
+    Its newest copy voids what was before the copy's position S: the copy's rows, which stand right
+    before S, and the events from S on, whichever batch they came in, are the table.
+    """
+    batches = [m for m in manifests(store) if any(f.table == table for f in m.files)]
+    copy = [m for m in batches if m.kind is BatchKind.COPY][-1]
+    later = [m for m in batches if m.kind is BatchKind.STREAM and m.to_lsn > copy.to_lsn]
+    files = [f for m in (copy, *later) for f in m.files if f.table == table]
     key = [columns.index(c.column.name) for c in files[-1].key]
     rows: dict[Row, Row] = {}
     many: Counter[Row] = Counter()
     moved: Row = ()
-    for op, values, unchanged in _events(store, files, columns):
+    for op, values, unchanged in _events(store, files, columns, copy.to_lsn.value - 1):
         if op == Op.TRUNCATE:
             rows.clear()
             many.clear()
@@ -59,7 +67,7 @@ def _of(key: Sequence[int], values: Row) -> Row:
 
 
 def _events(
-    store: Store, files: Sequence[LandedFile], columns: Sequence[str]
+    store: Store, files: Sequence[LandedFile], columns: Sequence[str], begin: int
 ) -> Iterable[tuple[str, Row, tuple[bool, ...]]]:
     paths = [store.full(file.path) for file in files]
     with duckdb.connect() as connection:
@@ -69,7 +77,9 @@ def _events(
         texts = ", ".join(_text(column, there) for column in columns)
         flags = ", ".join(_flag(column, there) for column in columns)
         events: list[tuple[Any, ...]] = connection.execute(
-            f"select {OP}, {texts}, {flags} from {source} order by {LSN}, {ORDINAL}", [paths]
+            f"select {OP}, {texts}, {flags} from {source} where {LSN} >= {begin} "
+            f"order by {LSN}, {ORDINAL}",
+            [paths],
         ).fetchall()
     width = len(columns)
     for op, *rest in events:
