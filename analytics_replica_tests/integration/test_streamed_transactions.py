@@ -26,7 +26,7 @@ def large(
     production: Database, pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> Pipeline:
     """Two tables of a production that streams, and a capture that spills early."""
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(stream, "OPEN_BYTES", 20_000)
     monkeypatch.setattr(stream, "BUNCH", 500)
     for table in ("t", "other"):
         production.execute(f"create table {table} (id int primary key, part text, email text)")

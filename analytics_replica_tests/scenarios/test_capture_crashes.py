@@ -76,7 +76,7 @@ def test_a_kill_within_a_large_transaction_loses_nothing_and_leaves_no_spill(
     point: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(stream, "OPEN_BYTES", 20_000)
     monkeypatch.setattr(stream, "BUNCH", 500)
     production.execute("create table t (id int primary key)")
     streams_large_transactions(production)
