@@ -43,32 +43,28 @@ def sealed_events(
     """
     rows = decode_rows(pending.messages, len(table.columns))
     lsns, ordinals = pending.marks, pending.ordinals
-    old, new = rows.old, _filled(rows, table)
-    moved = _moved(rows, new, table)
-    gone = (rows.kinds == DELETE) | moved
-    old_kept = gone[old.rows]
+    last = _filled(rows, table)
+    moved = _moved(rows, last, table)
+    left = moved[rows.before.rows]
+    left_rows = rows.before.rows[left]
     truncates = np.array(pending.truncates, np.int64).reshape(-1, 2)
     texts = [
-        _joined(_old_texts(old, old_kept, table, c), new.texts[c], len(truncates))
+        _joined(_left_texts(rows.before, left, table, c), last.texts[c], len(truncates))
         for c in range(len(table.columns))
     ]
-    old_rows = old.rows[old_kept]
-    is_moved = moved[new.rows]
     return _batch(
         seal,
         texts,
-        unchanged=[_padded(len(old_rows), flags, len(truncates)) for flags in new.unchanged],
+        unchanged=[_padded(len(left_rows), flags, len(truncates)) for flags in last.unchanged],
         ops=np.concatenate(
             (
-                np.full(len(old_rows), _DELETED),
-                _new_ops(rows, new, is_moved, keyless=not table.key),
+                np.full(len(left_rows), _DELETED),
+                _last_ops(rows, moved, keyless=not table.key),
                 np.full(len(truncates), _TRUNCATED),
             )
         ),
-        lsns=np.concatenate((lsns[old_rows], lsns[new.rows], truncates[:, 0])),
-        ordinals=np.concatenate(
-            (ordinals[old_rows], ordinals[new.rows] + is_moved, truncates[:, 1])
-        ),
+        lsns=np.concatenate((lsns[left_rows], lsns, truncates[:, 0])),
+        ordinals=np.concatenate((ordinals[left_rows], ordinals + moved, truncates[:, 1])),
         commit_times=commit_times,
     )
 
@@ -90,54 +86,59 @@ def copied_rows(
 
 
 def _filled(rows: Rows, table: Table) -> Image:
-    """The new images, with unchanged values taken from the old image where that has them."""
-    old, new = rows.old, rows.new
-    if not len(old.rows) or not any(flags.any() for flags in new.unchanged):
-        return new
+    """The last images: updates with unchanged values from their old image where that has them.
+
+    A delete of a table with a key keeps nothing but the key, also where the log has more.
+    """
+    before, last = rows.before, rows.last
+    deleted = rows.kinds == DELETE
+    only_key = deleted.any() and bool(table.key) and table.identity is Identity.FULL
+    if not only_key and not any(flags.any() for flags in last.unchanged):
+        return last
     # Position in the old image of every message that has one; others point at a NULL behind it.
-    place = np.full(len(rows.kinds), len(old.rows), np.int64)
-    place[old.rows] = np.arange(len(old.rows))
-    source = pa.array(place[new.rows])
-    has_old = place[new.rows] < len(old.rows)
-    texts, unchanged = list(new.texts), list(new.unchanged)
+    place = np.full(len(rows.kinds), len(before.rows), np.int64)
+    place[before.rows] = np.arange(len(before.rows))
+    has_old = place < len(before.rows)
+    texts, unchanged = list(last.texts), [flags & ~deleted for flags in last.unchanged]
     for c, column in enumerate(table.columns):
         known = unchanged[c] & has_old
         if known.any() and (column.key or table.identity is Identity.FULL):
-            padded = pa.concat_arrays([old.texts[c], pa.nulls(1, pa.string())])
-            texts[c] = pc.if_else(pa.array(known), padded.take(source), texts[c])
+            padded = pa.concat_arrays([before.texts[c], pa.nulls(1, pa.string())])
+            texts[c] = pc.if_else(pa.array(known), padded.take(pa.array(place)), texts[c])
             unchanged[c] = unchanged[c] & ~known
-    return Image(new.rows, tuple(texts), tuple(unchanged))
+        if only_key and not column.key:
+            texts[c] = pc.if_else(pa.array(deleted), None, texts[c])
+    return Image(last.rows, tuple(texts), tuple(unchanged))
 
 
-def _moved(rows: Rows, new: Image, table: Table) -> Flags:
+def _moved(rows: Rows, last: Image, table: Table) -> Flags:
     """Which messages are updates that changed the key (without a key: every update)."""
     moved = np.zeros(len(rows.kinds), np.bool_)
-    updates = np.intersect1d(rows.old.rows, new.rows)
+    updates = rows.before.rows
     if not len(updates):
         return moved
     if not table.key:
         moved[updates] = True
         return moved
-    at_old = pa.array(np.searchsorted(rows.old.rows, updates))
-    at_new = pa.array(np.searchsorted(new.rows, updates))
     for c, column in enumerate(table.columns):
         if column.key:
-            same = pc.equal(rows.old.texts[c].take(at_old), new.texts[c].take(at_new))
+            same = pc.equal(rows.before.texts[c], last.texts[c].take(pa.array(updates)))
             moved[updates] |= ~pc.fill_null(same, fill_value=False).to_numpy(zero_copy_only=False)
     return moved
 
 
-def _old_texts(old: Image, kept: Flags, table: Table, c: int) -> pa.Array:
+def _left_texts(before: Image, left: Flags, table: Table, c: int) -> pa.Array:
+    """What is known of the rows that updates moved away."""
     if table.key and not table.columns[c].key:
-        return pa.nulls(int(kept.sum()), pa.string())
-    return old.texts[c].filter(pa.array(kept))
+        return pa.nulls(int(left.sum()), pa.string())
+    return before.texts[c].filter(pa.array(left))
 
 
-def _new_ops(rows: Rows, new: Image, moved: Flags, *, keyless: bool) -> Codes:
-    inserted = rows.kinds[new.rows] == INSERT
+def _last_ops(rows: Rows, moved: Flags, *, keyless: bool) -> Codes:
     if keyless:
-        inserted = np.ones_like(inserted)
-    return np.where(inserted, _INSERTED, np.where(moved, _MOVED, _UPDATED))
+        return np.where(rows.kinds == DELETE, _DELETED, _INSERTED)
+    changed = np.where(rows.kinds == DELETE, _DELETED, np.where(moved, _MOVED, _UPDATED))
+    return np.where(rows.kinds == INSERT, _INSERTED, changed)
 
 
 def _joined(old: pa.Array, new: pa.Array, truncates: int) -> pa.Array:

@@ -49,11 +49,15 @@ class Image:
 
 @dataclass(frozen=True)
 class Rows:
-    """The decoded messages: their kinds, and the old and new images that they carry."""
+    """The decoded messages: their kinds, and the images that they carry.
+
+    `last` has one row for every message: the new image, of a Delete the old one. `before` has the
+    old images of the updates that carry one.
+    """
 
     kinds: Bytes
-    old: Image
-    new: Image
+    before: Image
+    last: Image
 
 
 def decode_rows(messages: Messages, columns: int) -> Rows:
@@ -73,7 +77,10 @@ def decode_rows(messages: Messages, columns: int) -> Rows:
             why="Decoding it could put values into wrong columns, so its batch was not landed.",
             next="Capture again; if it comes back, report the server's version.",
         )
-    return Rows(data[messages.starts], _image(data, old_at, columns), _image(data, new_at, columns))
+    deleted = new_at < 0
+    last = _image(data, np.where(deleted, old_at, new_at), columns)
+    before = _image(data, np.where(deleted, -1, old_at), columns)
+    return Rows(data[messages.starts], before, last)
 
 
 def joined_slices(data: Bytes, begins: Ints, lengths: Ints) -> Bytes:

@@ -45,8 +45,11 @@ def test_every_value_of_every_image_comes_back(rows: list[Row], *, streamed: boo
     xid, header = (991, 9) if streamed else (None, 5)
     decoded = decode_rows(_messages([encoded(row, xid=xid) for row in rows], header), COLUMNS)
     assert bytes(decoded.kinds).decode() == "".join(row.kind for row in rows)
-    assert _shown(decoded.old) == {n: r.old for n, r in enumerate(rows) if r.old is not None}
-    assert _shown(decoded.new) == {n: r.new for n, r in enumerate(rows) if r.new is not None}
+    updates = {n: r.old for n, r in enumerate(rows) if r.new is not None and r.old is not None}
+    assert _shown(decoded.before) == updates
+    assert _shown(decoded.last) == {
+        n: r.old if r.new is None else r.new for n, r in enumerate(rows)
+    }
 
 
 @given(ROWS, st.data())
@@ -67,7 +70,7 @@ def test_a_changed_byte_never_reads_beyond_its_message(row: Row, data: st.DataOb
         decoded = decode_rows(_messages([bytes(whole)], 5), COLUMNS)
     except StreamInvalid:
         return
-    held = sum(text.nbytes for image in (decoded.old, decoded.new) for text in image.texts)
+    held = sum(text.nbytes for image in (decoded.before, decoded.last) for text in image.texts)
     assert held <= len(whole) + 100  # offsets and flags
 
 
