@@ -83,7 +83,7 @@ def copy_tables(copy: PhysicalCopy, area: CopyArea, work: CopyWork) -> tuple[Lan
 def require_classified(
     found: dict[TableName, Table], policy: Policy, *, again: bool = False
 ) -> None:
-    """PolicyViolation unless every table exists and, but for `again`, all columns are classified."""
+    """PolicyViolation unless every table exists and all columns (but for `again`) are listed."""
     for name in sorted(policy.tables):
         if name not in found:
             raise PolicyViolation(

@@ -50,8 +50,16 @@ NAP_S: Final = 0.0001
 """Messages arrive in bunches: a short sleep before reading on saves a wake-up for each message. A
 longer one would let the socket fill, and the walsender wait (3 ms: a fifth of the speed)."""
 
+CALM_NAP_S: Final = 0.005
+FEW: Final = 64
+"""While only a few messages come at a time, naps grow up to this: a sleeping reader is not woken
+for each message, which costs the walsender on production's core."""
+
 SILENCE_S: Final = 0.002
 """Without a message for so long, what was read is handed over though it is little."""
+
+BUNCH_S: Final = 0.1
+"""A production that is never silent is handed over so often, however little it says."""
 
 BUNCH_BYTES: Final = 8 * 2**20
 LOOK_EVERY: Final = 64
@@ -99,6 +107,7 @@ class SourceConnection:
         self._connection = _open(dsn)
         self._cursor = self._connection.cursor()
         self._complete_to = Lsn(0)
+        self._nap_s = NAP_S
 
     def __enter__(self) -> Self:
         return self
@@ -167,7 +176,8 @@ class SourceConnection:
     def _bunch(self, at_most: int) -> list[bytes]:
         bunch: list[bytes] = []
         read = self._cursor.read_message
-        size = looked = 0
+        size = looked = waited_at = 0
+        until = time.monotonic() + BUNCH_S
         while len(bunch) < at_most and size < BUNCH_BYTES:
             for _ in range(min(LOOK_EVERY, at_most - len(bunch))):
                 message = read()
@@ -178,7 +188,10 @@ class SourceConnection:
                 size += sum(map(len, bunch[looked:]))
                 looked = len(bunch)
                 continue
-            if not bunch or not self._wait(SILENCE_S):
+            few = len(bunch) - waited_at < FEW
+            self._nap_s = min(2 * self._nap_s, CALM_NAP_S) if few else NAP_S
+            waited_at = len(bunch)
+            if not bunch or time.monotonic() > until or not self._wait(SILENCE_S):
                 break
         return bunch
 
@@ -186,7 +199,7 @@ class SourceConnection:
         """Waits until something can be read; False if nothing came."""
         readable, _, _ = select.select([self._cursor], [], [], seconds)
         if readable:
-            time.sleep(NAP_S)
+            time.sleep(self._nap_s)
         return bool(readable)
 
     def confirm(self, position: Lsn) -> None:

@@ -75,12 +75,12 @@ def _measured(part: str, options: argparse.Namespace, console: Console) -> Figur
         changes = options.changes or (30_000 if quick else 750_000)
         rounds = options.rounds or (1 if quick else 3)
         peers = found_peers(options.peers_python)
-        return measure_backlog(changes, max(1, changes // 1000), rounds, peers, console)
+        return measure_backlog(changes, rounds, peers, console, socket=options.socket)
     if part == "memory":
         sizes = (20_000, 100_000, 100_000) if quick else (200_000, 2_000_000, 2_000_000)
         return measure_memory(*sizes, console)
     rounds = options.rounds or (1 if quick else 3)
-    return measure_writers(rounds, options.seconds or (3 if quick else 12), console)
+    return measure_writers(rounds, options.seconds or (3 if quick else 6), console)
 
 
 def _options() -> argparse.Namespace:
@@ -91,9 +91,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--changes", type=int, help="size of the backlog (750000)")
     parser.add_argument("--rounds", type=int, help="of every comparison (3)")
-    parser.add_argument("--seconds", type=int, help="of every pgbench run (12)")
+    parser.add_argument("--seconds", type=int, help="of every pgbench run (6)")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work at all")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts")
+    parser.add_argument("--socket", action="store_true", help="backlog: by socket, not by TCP")
     parser.add_argument("--peers-python", type=Path, help="the Python that has pydbzengine")
     return parser.parse_args()
 

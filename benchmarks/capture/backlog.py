@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analytics_replica_tests.support.pipeline import Pipeline, open_directory
-from analytics_replica_tests.support.servers import Database, fresh_database
+from analytics_replica_tests.support.servers import Database
 from benchmarks.capture.figures import Figures
 from benchmarks.capture.peers import Peer
 from benchmarks.capture.readers import (
@@ -26,16 +26,16 @@ from benchmarks.capture.readers import (
     read_with_capture,
     read_with_recvlogical,
 )
-from benchmarks.capture.server import server_on_disk
+from benchmarks.capture.server import running_production
 from benchmarks.capture.workload import COLUMNS, CREATE, make_backlog
 
 
 @contextmanager
-def prepared_production() -> Iterator[tuple[Pipeline, Path]]:
+def prepared_production(*, socket: bool) -> Iterator[tuple[Pipeline, Path]]:
     """A production with an empty table, captured once, and a directory for files."""
     root = open_directory()
     try:
-        with server_on_disk() as server, fresh_database(server, "production") as production:
+        with running_production(socket=socket) as production:
             production.execute(CREATE)
             pipeline = Pipeline(root, production, production, {"public.wide": COLUMNS})
             pipeline.prepare()
@@ -46,16 +46,16 @@ def prepared_production() -> Iterator[tuple[Pipeline, Path]]:
 
 
 def measure_backlog(
-    changes: int, transactions: int, rounds: int, peers: list[Peer], console: Console
+    changes: int, rounds: int, peers: list[Peer], console: Console, *, socket: bool
 ) -> Figures:
     """Ours and the reference in `rounds` rounds, taking turns; the peers in the first one.
 
-    Figures of peers that are not there, or did not read everything, are None.
+    The backlog comes in transactions of 1,000 changes. Figures of peers that are not there, or did not read everything, are None.
     """
     ours: list[Reading] = []
     reference: list[Reading] = []
     speedups: dict[str, float | None] = {}
-    with prepared_production() as (pipeline, root):
+    with prepared_production(socket=socket) as (pipeline, root):
         make_reference_slot(pipeline.production)
         turns: list[Callable[[], None]] = [
             lambda: reference.append(read_with_recvlogical(pipeline.production, root)),
@@ -65,7 +65,7 @@ def measure_backlog(
             taking_part = peers if number == 0 else []
             for peer in taking_part:
                 peer.make_slot(pipeline.production)
-            make_backlog(pipeline.production, changes, transactions)
+            make_backlog(pipeline.production, changes, max(1, changes // 1000))
             for turn in turns if number % 2 == 0 else reversed(turns):
                 turn()
             for peer in taking_part:

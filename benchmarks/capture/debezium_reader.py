@@ -40,7 +40,7 @@ def main() -> int:
     return 0 if came >= changes else 1
 
 
-def _engine(properties: dict[str, str], seen: object) -> Any:
+def _engine(properties: dict[str, str], seen: Any) -> Any:
     given = jpype.JClass("java.util.Properties")()
     for key, value in properties.items():
         given.setProperty(key, value)
@@ -53,7 +53,7 @@ def _engine(properties: dict[str, str], seen: object) -> Any:
     )
 
 
-def _counting(seen: object) -> object:
+def _counting(seen: Any) -> Any:
     """A java.util.function.Consumer that counts what it is given, without a line of Python."""
     handles = jpype.JClass("java.lang.invoke.MethodHandles")
     kind = jpype.JClass("java.lang.invoke.MethodType")

@@ -30,7 +30,7 @@ def measure_memory(small: int, large: int, transaction: int, console: Console) -
         return reading.peak_rss_mb
 
     peaks = []
-    with prepared_production() as (pipeline, _):
+    with prepared_production(socket=False) as (pipeline, _):
         for changes in (small, large):
             make_backlog(pipeline.production, changes, changes // 1000)
             reading = read_with_capture(pipeline, changes)

@@ -44,13 +44,14 @@ select i, i %% 5000, 'user' || i || '@example.org', '+1555' || lpad(i::text, 7, 
 from generate_series(%s, %s) i
 """
 _UPDATE: Final = "update wide set status = 'done', amount = amount + 1 where id between %s and %s"
+_NEXT_ID: Final = "select coalesce(max(id), 0) + 1 from wide"
 _DELETE: Final = "delete from wide where id between %s and %s"
 
 
 def make_backlog(production: Database, changes: int, transactions: int) -> None:
     """Commits exactly so many changes in so many transactions, each with its share of every kind.
 
-    What was there before is gone when it begins, unseen by the slots if they are made afterwards.
+    Rows that are there already stay as they are.
     """
     inserts, deletes = changes * 2 // 3, changes // 15
     shares = (
@@ -58,9 +59,8 @@ def make_backlog(production: Database, changes: int, transactions: int) -> None:
         (_UPDATE, changes - inserts - deletes),
         (_DELETE, deletes),
     )
+    first = production.scalar(_NEXT_ID)
     with closing(psycopg2.connect(production.dsn())) as opened, opened.cursor() as cursor:
-        cursor.execute("select coalesce(max(id), 0) + 1 from wide")
-        ((first,),) = cursor.fetchall()
         cursor.execute("set synchronous_commit = off")
         for number in range(transactions):
             for statement, total in shares:
@@ -74,5 +74,5 @@ def make_backlog(production: Database, changes: int, transactions: int) -> None:
 
 def make_transaction(production: Database, rows: int) -> None:
     """Commits one transaction of so many inserted rows."""
-    first = production.scalar("select coalesce(max(id), 0) + 1 from wide")
+    first = production.scalar(_NEXT_ID)
     production.execute(_INSERT, (first, first + rows - 1))

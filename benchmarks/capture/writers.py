@@ -28,11 +28,11 @@ from rich.table import Table
 
 from analytics_replica_tests.support.commands import program, start
 from analytics_replica_tests.support.pipeline import Pipeline, open_directory
-from analytics_replica_tests.support.servers import Database, fresh_database
+from analytics_replica_tests.support.servers import Database
 from benchmarks.capture.figures import Figures
 from benchmarks.capture.processes import on_core
 from benchmarks.capture.readers import REFERENCE, make_reference_slot, recvlogical
-from benchmarks.capture.server import server_on_disk
+from benchmarks.capture.server import running_production
 
 PRODUCTION_CORE: Final = 0
 CAPTURE_CORE: Final = 1
@@ -44,9 +44,9 @@ CLIENTS: Final = 8
 EVERY_S: Final = 2
 """The follower lands so often, so that every round holds several landings."""
 
-_LOGGED: Final = {"log_line_prefix": "@%u@ ", "log_statement": "none"}
-
 Arm = Callable[[], contextlib.AbstractContextManager[None]]
+
+_LOGGED: Final = {"log_line_prefix": "@%u@ ", "log_statement": "none"}
 
 KEPT: Final[dict[str, Mapping[str, Any]]] = {
     "public.pgbench_accounts": {
@@ -112,8 +112,8 @@ class _Bench:
         self.production.execute("alter table pgbench_history add column id bigserial primary key")
 
     def _pgbench(self, *options: str) -> str:
-        program = str(self.production.server.bin_dir / "pgbench")
-        command = [program, *options, self.production.dsn()]
+        pgbench = str(self.production.server.bin_dir / "pgbench")
+        command = [pgbench, *options, self.production.dsn()]
         with on_core(PRODUCTION_CORE):
             done = subprocess.run(command, check=True, capture_output=True, text=True)
         return done.stdout
@@ -169,13 +169,15 @@ class _Bench:
 
 
 def measure_writers(rounds: int, seconds: int, console: Console) -> Figures:
-    """Finds the limit, then paces at half of it; every arm takes its turn in every round."""
+    """Finds the limit, then paces at half of it; every arm takes its turn in every round.
+
+    There are twice as many paced rounds: a neighbour on the machine spoils a percentile first.
+    """
     root = open_directory()
     try:
         with (
             on_core(PRODUCTION_CORE),
-            server_on_disk(_LOGGED) as server,
-            fresh_database(server, "production") as production,
+            running_production(settings=_LOGGED) as production,
         ):
             pipeline = Pipeline(root, production, production, KEPT)
             return _measured(_Bench(pipeline, root, seconds), rounds, console)
@@ -192,7 +194,7 @@ def _measured(bench: _Bench, rounds: int, console: Console) -> Figures:
     arms: dict[str, Arm] = {"nobody": bench.nobody, "capture --follow": bench.follower}
     limits = _rounds(bench, {**arms, "pg_recvlogical": bench.reference}, rounds, ())
     alone = statistics.median(one.tps for one in limits["nobody"])
-    paced = _rounds(bench, arms, rounds, ("-R", f"{alone / 2:.0f}"))
+    paced = _rounds(bench, arms, 2 * rounds + 1, ("-R", f"{alone / 2:.0f}"))
     _show(console, "at the limit", limits)
     _show(console, f"paced at {alone / 2:.0f} transactions/s", paced)
     console.print(_statements(bench.production))
