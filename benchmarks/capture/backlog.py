@@ -50,7 +50,8 @@ def measure_backlog(
 ) -> Figures:
     """Ours and the reference in `rounds` rounds, taking turns; the peers in the first one.
 
-    The backlog comes in transactions of 1,000 changes. Figures of peers that are not there, or did not read everything, are None.
+    The backlog comes in transactions of 1,000 changes. Figures of peers that are not there, or did
+    not read everything, are None.
     """
     ours: list[Reading] = []
     reference: list[Reading] = []
