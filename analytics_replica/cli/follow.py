@@ -34,9 +34,9 @@ def follow_until_stopped(
     that died, are waited for; every other error ends it with its exit code.
     """
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     with _dagster(invocation, wanted=tell_dagster) as tell:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
 
         def heard(manifest: Manifest) -> None:
             _show(manifest, as_json=as_json)
