@@ -211,6 +211,9 @@ class Collector:
         self.commit_times[lsn] = commit.committed_at
         self.transactions += 1
         for pending in transaction.everything():
+            earlier = self._pending.pop(pending.table.oid, None)
+            if earlier is not None:
+                self._reshaped.append(earlier)  # what committed before comes before
             pending.commit(lsn, transaction.aborted)
             self._reshaped.append(pending)
         for oid, table in transaction.tables.items():

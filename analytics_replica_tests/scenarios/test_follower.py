@@ -9,7 +9,6 @@ import contextlib
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 
 import psycopg2
@@ -18,6 +17,7 @@ import pytest
 from analytics_replica.landing.contiguity import check_contiguity
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica_tests.support.commands import program, start
+from analytics_replica_tests.support.patience import eventually
 from analytics_replica_tests.support.pipeline import Pipeline
 from analytics_replica_tests.support.servers import Database, fresh_database
 
@@ -44,14 +44,6 @@ def follower(made: Pipeline, *options: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.communicate()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Waits for a condition; fails if it does not come to hold."""
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it did not come to hold in time"
-        time.sleep(0.05)
 
 
 def stopped(process: subprocess.Popen[str]) -> str:
