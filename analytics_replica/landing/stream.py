@@ -140,6 +140,9 @@ def stream(work: CaptureWork, source: SourceConnection, course: Course) -> None:
     After an error the batches that have a manifest stay; the rest is read again by the next
     capture.
     """
+    # Arrow's own pools keep what threads of decoding, writing and reading back have freed: 60 MB of
+    # 340 for a transaction of two million rows, at equal CPU time (2026-11-21).
+    pa.set_memory_pool(pa.system_memory_pool())
     origin = work.origin
     source.start(origin.source.slot, origin.publications, work.position, work.server_version)
     landing = _Stream(work, course, work.shapes())

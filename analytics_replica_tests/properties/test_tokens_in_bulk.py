@@ -8,10 +8,13 @@ from __future__ import annotations
 import hmac
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_replica.masking.bulk_hmac import check_against_hmac, hmac_hex
+from analytics_replica.errors import StreamInvalid
+from analytics_replica.masking import bulk_hmac
+from analytics_replica.masking.bulk_hmac import hmac_hex
 
 
 def _expected(value: str | None, key: bytes, digits: int) -> str | None:
@@ -38,5 +41,9 @@ def test_every_length_around_a_block_gives_what_hmac_gives() -> None:
     assert hmac_hex(pa.array(values), b"key", 64).to_pylist() == expected
 
 
-def test_this_processor_computes_it_right() -> None:
-    check_against_hmac()
+def test_a_processor_that_computes_it_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bulk_hmac.require_right_digits()
+    bulk_hmac.require_right_digits.cache_clear()
+    monkeypatch.setattr(bulk_hmac, "_INITIAL", bulk_hmac._INITIAL + 1)
+    with pytest.raises(StreamInvalid, match="wrong digits"):
+        hmac_hex(pa.array(["value"]), b"key", 32)

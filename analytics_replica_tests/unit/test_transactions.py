@@ -86,3 +86,56 @@ def test_messages_without_effect_on_rows_change_nothing(message: bytes) -> None:
     collector = Collector()
     assert not list(collector.take([RELATION, message]))
     assert not _collected(collector)
+
+
+def _xid(message: bytes, xid: int) -> bytes:
+    """The message as it is sent within a streamed block."""
+    return message[:1] + struct.pack(">I", xid) + message[1:]
+
+
+def _truncate(xid: int) -> bytes:
+    return b"T" + struct.pack(">IIBI", xid, 1, 0, 7)
+
+
+def test_of_a_streamed_transaction_only_what_was_not_rolled_back_is_committed() -> None:
+    """Sub-transaction 12 of 10 was rolled back, 11 was not; a truncate counts as rows do."""
+    block = [
+        b"S" + struct.pack(">IB", 10, 1),
+        _xid(RELATION, 10),
+        *(encoded(Row("I", (text,)), xid=xid) for text, xid in (("a", 10), ("b", 11), ("c", 12))),
+        _truncate(11),
+        _truncate(12),
+        b"E",
+    ]
+    abort = b"A" + struct.pack(">II", 10, 12)
+    commit = b"c" + struct.pack(">IBQQq", 10, 0, 5000, 5010, 1)
+    collector = Collector()
+    steps = list(collector.take([*block, abort, commit]))
+    assert [type(step).__name__ for step in steps] == ["StreamCommitted", "Committed"]
+    assert _collected(collector) == [(5000, 0), (5000, 2)]
+
+
+@pytest.mark.parametrize("rolled_back", [11, 12])
+def test_a_truncate_that_was_rolled_back_empties_nothing(rolled_back: int) -> None:
+    block = [b"S" + struct.pack(">IB", 10, 1), _xid(RELATION, 10), _truncate(11), b"E"]
+    abort = b"A" + struct.pack(">II", 10, rolled_back)
+    commit = b"c" + struct.pack(">IBQQq", 10, 0, 5000, 5010, 1)
+    collector = Collector()
+    list(collector.take([*block, abort, commit]))
+    truncates = [at for pending in collector.everything() for at in pending.truncates]
+    assert truncates == ([] if rolled_back == 11 else [(5000, 0)])
+
+
+def test_a_streamed_transaction_that_was_rolled_back_leaves_nothing() -> None:
+    block = [
+        b"S" + struct.pack(">IB", 10, 1),
+        _xid(RELATION, 10),
+        encoded(Row("I", ("a",)), xid=10),
+        b"E",
+    ]
+    collector = Collector()
+    steps = list(collector.take([*block, b"A" + struct.pack(">II", 10, 10)]))
+    assert [type(step).__name__ for step in steps] == ["StreamAborted"]
+    assert not collector.open
+    with pytest.raises(StreamInvalid, match="relation 7"):  # described within it alone
+        list(collector.take(_transaction(6, rows=1)))
