@@ -5,9 +5,6 @@ Oracle: DuckDB counts the events through the manifests.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable
 
 import pytest
@@ -15,31 +12,9 @@ import pytest
 from analytics_replica.landing import stream
 from analytics_replica.landing.contiguity import check_contiguity
 from analytics_replica.landing.points import POINTS
+from analytics_replica_tests.support.killed import killed_at
 from analytics_replica_tests.support.pipeline import Pipeline, streams_large_transactions
 from analytics_replica_tests.support.servers import Database
-
-
-def _die_at(pipeline: Pipeline, point: str, times: int) -> None:
-    seen = 0
-
-    def reached(name: str) -> None:
-        nonlocal seen
-        seen += name == point
-        if seen == times:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    pipeline.capture(reached=reached)
-
-
-def killed_at(pipeline: Pipeline, point: str, times: int = 1) -> None:
-    """Runs a capture in a process of its own, which is killed when it reaches the point."""
-    process = multiprocessing.get_context("fork").Process(
-        target=_die_at, args=(pipeline, point, times)
-    )
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL
-
 
 OF_EVERY_BATCH = ("decode", "seal", "file written", "fsync", "rename", "manifest", "confirm")
 
@@ -54,7 +29,7 @@ def test_a_kill_during_the_stream_loses_nothing_and_lands_nothing_twice(
     made.capture()
     for number in range(12):
         production.execute("insert into t values (%s)", (number,))
-    killed_at(made, point, times=2)
+    killed_at(point, lambda reached: made.capture(reached=reached), times=2)
     production.execute("insert into t values (12)")
     made.capture()
     assert made.landed("public.t", "id") == [(number,) for number in range(13)]
@@ -84,7 +59,7 @@ def test_a_kill_within_a_large_transaction_loses_nothing_and_leaves_no_spill(
     made.prepare()
     made.capture()
     production.execute("insert into t select generate_series(1, 5000)")
-    killed_at(made, point)
+    killed_at(point, lambda reached: made.capture(reached=reached))
     assert list((made.root / "landing" / "unfinished").iterdir())
     made.capture()
     assert made.landed("public.t", "id") == [(number,) for number in range(1, 5001)]
@@ -99,7 +74,7 @@ def test_a_kill_during_the_first_copy_leaves_no_copy_of_production(
     production.execute("insert into t select generate_series(1, 100)")
     made = pipeline({"public.t": {"id": "keep"}})
     made.prepare()
-    killed_at(made, point)
+    killed_at(point, lambda reached: made.capture(reached=reached))
     assert made.landed("public.t") == []
     made.capture()
     assert len(made.landed("public.t")) == 100

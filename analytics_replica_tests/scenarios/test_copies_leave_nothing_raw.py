@@ -20,7 +20,7 @@ from analytics_replica.errors import CopyFailed
 from analytics_replica.landing.manifest import manifests
 from analytics_replica.landing.resync import resync
 from analytics_replica.source import base_backup
-from analytics_replica_tests.support.killing import Reached, killed_at
+from analytics_replica_tests.support.killed import Reached, killed_at
 from analytics_replica_tests.support.pipeline import Columns, Pipeline, open_directory
 from analytics_replica_tests.support.servers import Database, running_server
 

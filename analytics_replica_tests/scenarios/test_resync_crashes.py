@@ -17,7 +17,7 @@ from analytics_replica_tests.support.copying import (
     same,
     small_shop,
 )
-from analytics_replica_tests.support.killing import killed_at
+from analytics_replica_tests.support.killed import killed_at
 from analytics_replica_tests.support.pipeline import Pipeline
 from analytics_replica_tests.support.servers import Database
 from analytics_replica_tests.support.standbys import standby_of

@@ -1,4 +1,4 @@
-"""Captures in a process of their own, which end as the test wants: by kill -9, or refused.
+"""Work in a process of its own, which ends as the test wants: by kill -9, or refused.
 
 Here: starting such a process and how it ended. Not here: what is judged afterwards.
 """
@@ -40,6 +40,16 @@ class At:
 def kill_this_process() -> None:
     """Ends by kill -9: nothing is flushed, closed or tidied up."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_at(point: str, run: Callable[[Reached], object], times: int = 1) -> None:
+    """Runs the work in a process of its own, which dies when it reaches the point so often."""
+    process = multiprocessing.get_context("fork").Process(
+        target=run, args=(At(point, kill_this_process, times),)
+    )
+    process.start()
+    process.join(120)
+    assert process.exitcode == KILLED
 
 
 def captures(pipeline: Pipeline, reached: Reached, before: Callable[[], object] = int) -> int:
