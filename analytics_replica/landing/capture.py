@@ -89,9 +89,30 @@ def follow(
         ready.work.store.followed(),
     ):
         ready.work.heard = heard
+        ready.work.look_again = look_again
         ready.begun()
         stream(ready.work, ready.source, Following(ready.work.store, every, silence, stopped))
     return ready.report(clock.now() - began)
+
+
+def look_again(work: CaptureWork) -> None:
+    """Reads production's catalog anew, for the batch that is about to be published.
+
+    What a bounded capture reads once, before the changes that it lands, a follower must read for
+    each batch, after its changes: slot, publications, and what tells a table that was replaced.
+    PositionMismatch if the publication was made anew meanwhile.
+    """
+    if work.last is None:
+        return
+    names, last = work.settings.replica.source, work.last
+    dsn = work.settings.secrets.get(names.dsn)
+    with SourceConnection(dsn) as source:
+        system = source.identify()
+        state = source.read_state(names.slot, names.publication)
+    found = Holes.of(state, Wanted.of(work.settings), last[0])
+    work.origin = _origin(state, system, names, work.policy, found)
+    silence = silence_of(dsn, work.origin.source, silent_upto(work.store, last[1]))
+    guard_resume(last[0], work.origin.source, work.origin.slot, silence)
 
 
 @dataclass

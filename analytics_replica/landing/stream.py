@@ -61,8 +61,8 @@ def _nothing(work: CaptureWork) -> int:
 class CaptureWork:
     """What stays the same during one capture, and how far landing has come.
 
-    `heard` is told of each batch when it exists; it must not raise. `at_boundary` may land more
-    batches between two of the stream; it says
+    `look_again` may renew `origin` before a batch is published. `heard` is told of each batch when
+    it exists; it must not raise. `at_boundary` may land batches between two of the stream; it says
     how many.
     """
 
@@ -77,6 +77,7 @@ class CaptureWork:
     server_version: int
     last: tuple[Manifest, str] | None
     heard: Callable[[Manifest], None] = _nobody
+    look_again: Callable[[CaptureWork], object] = _nothing
     at_boundary: Callable[[CaptureWork], int] = _nothing
     landed: list[Manifest] = field(default_factory=list)
     silent_to: Lsn = ZERO
@@ -279,6 +280,8 @@ class _Stream:
         if self.complete_to <= self.work.position:
             return
         self._write(self.collector.everything())
+        self.work.look_again(self.work)
+        self.batch.origin = self.work.origin
         manifest, digest = self.batch.publish(  # 1. files, 2. manifest: now the batch exists
             BatchKind.STREAM,
             self.work.position,

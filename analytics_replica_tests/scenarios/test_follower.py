@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterator
 import psycopg2
 import pytest
 
+from analytics_replica.domain.lsn import ZERO
+from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.contiguity import check_contiguity
+from analytics_replica.landing.manifest import last_manifest
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica_tests.support.commands import program, start
 from analytics_replica_tests.support.patience import eventually
@@ -145,6 +148,23 @@ def test_the_log_of_another_database_is_released_in_silence_and_a_kill_goes_on_f
     made.production.execute("insert into t values (1)")
     made.capture()
     assert ids(made) == [1]
+
+
+def test_a_table_that_was_out_of_the_publication_while_it_follows_is_noticed(
+    made: Pipeline,
+) -> None:
+    with follower(made, "--every", "1") as process:
+        eventually(lambda: _is_read(made))
+        made.production.execute("alter publication analytics_replica drop table t")
+        made.production.execute("insert into t values (1)")
+        made.production.execute("alter publication analytics_replica add table t (id)")
+        made.production.execute("insert into t values (2)")
+        eventually(lambda: ids(made) == [2])
+        newest = last_manifest(made.store)
+        assert newest is not None
+        assert newest[0].incomplete == (TableName("public", "t"),)
+        assert newest[0].slot.confirmed_lsn > ZERO
+        stopped(process)
 
 
 def _is_read(made: Pipeline) -> bool:
