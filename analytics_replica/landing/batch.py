@@ -83,7 +83,6 @@ class BatchInProgress:
 
     def publish(
         self,
-        kind: BatchKind,
         from_lsn: Lsn,
         to_lsn: Lsn,
         *,
@@ -96,7 +95,7 @@ class BatchInProgress:
         self.reached("manifest")
         manifest = Manifest(
             sequence=self.sequence,
-            kind=kind,
+            kind=BatchKind.STREAM,
             from_lsn=from_lsn,
             to_lsn=to_lsn,
             source=self.origin.source,
@@ -107,7 +106,7 @@ class BatchInProgress:
             last_commit_at=last_commit_at,
             captured_at=now,
             previous=self.previous,
-            incomplete=self._incomplete(kind, files),
+            incomplete=self._incomplete(files),
             published=self.origin.published,
             catalog=self.origin.catalog,
         )
@@ -120,14 +119,10 @@ class BatchInProgress:
         for writer in (*self._complete, *self._open.values()):
             writer.discard()
 
-    def _incomplete(self, kind: BatchKind, files: tuple[LandedFile, ...]) -> tuple[TableName, ...]:
-        # A copy brings what the log did not; a TRUNCATE explains partitions that were emptied.
-        copied = kind is BatchKind.COPY
-        whole = {
-            file.table
-            for file in files
-            if copied or (file.truncates and file.table in self.origin.emptied)
-        }
+    def _incomplete(self, files: tuple[LandedFile, ...]) -> tuple[TableName, ...]:
+        # A TRUNCATE that the log tells explains partitions that were emptied.
+        truncated = {file.table for file in files if file.truncates}
+        whole = truncated & self.origin.emptied
         return tuple(table for table in self.origin.incomplete if table not in whole)
 
     def _publish_files(self) -> tuple[LandedFile, ...]:

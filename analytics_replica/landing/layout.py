@@ -180,8 +180,11 @@ class Store:
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
-        """Says to `is_followed` that a follower lands what commits, until the block ends."""
-        with self._held(FOLLOWER):
+        """Says to `is_followed` that a follower lands what commits, until the block ends.
+
+        For the one writer to call. It waits for who is just asking, who holds the lock that long.
+        """
+        with self._held(FOLLOWER, wait=True):
             yield
 
     def is_followed(self) -> bool:
@@ -207,7 +210,7 @@ class Store:
         return True
 
     @contextlib.contextmanager
-    def _held(self, name: str) -> Iterator[bool]:
+    def _held(self, name: str, *, wait: bool = False) -> Iterator[bool]:
         base = self.local
         if base is None:
             yield True
@@ -217,7 +220,7 @@ class Store:
             lock = (base / name).open("w")
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield False
                 return

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from analytics_replica.domain.batches import BatchKind, Manifest
+from analytics_replica.domain.batches import Manifest
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.progress import Progress
@@ -283,7 +283,6 @@ class _Stream:
         self.work.look_again(self.work)
         self.batch.origin = self.work.origin
         manifest, digest = self.batch.publish(  # 1. files, 2. manifest: now the batch exists
-            BatchKind.STREAM,
             self.work.position,
             self.complete_to,
             transactions=self.collector.transactions,
