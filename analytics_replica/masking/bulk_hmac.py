@@ -1,4 +1,4 @@
-"""HMAC-SHA-256 of a whole column at once, sixteen values side by side.
+"""HMAC-SHA-256 of a whole column at once, many values side by side.
 
 Here: the arithmetic of FIPS 180-4 and RFC 2104 over Arrow's buffers, compiled by numba so that the
 vector unit works on sixteen messages in each step. Not here: what is hashed under which key
@@ -21,14 +21,19 @@ import pyarrow as pa
 
 from analytics_replica.errors import StreamInvalid
 
-LANES: Final = 16
-"""Messages hashed side by side: 512 bits of 32-bit words; twice a 256-bit unit's width."""
+LANES: Final = 64
+"""Messages hashed side by side. More lanes than a vector unit has pay for what numba does before
+each loop over them: a block took 0.09 µs with 16, 0.05 with 64, 0.07 with 128 (2026-11-21)."""
+
+_HEX: Final = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
+"""Byte → its two hex digits, as they lie in memory."""
 
 BLOCK: Final = 64
 """Bytes of SHA-256's block, which HMAC pads its key to."""
 
 Words = npt.NDArray[np.uint32]
 Bytes = npt.NDArray[np.uint8]
+Pairs = npt.NDArray[np.uint16]
 Offsets = npt.NDArray[np.int64]
 
 
@@ -71,7 +76,7 @@ def _hexes(texts: pa.Array, key: bytes, digits: int) -> pa.Array:
     inner, outer = _states(key)
     offsets = np.zeros(count + 1, np.int32)
     np.cumsum(np.where(lengths > 0, digits, 0), out=offsets[1:])
-    hexes = np.empty(len(hashed) * digits, np.uint8)
+    hexes = np.empty(len(hashed) * digits // 2, np.uint16)
     _hmac_hex(data, starts[hashed], lengths[hashed], inner, outer, digits // 8, hexes)
     validity = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
     buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(hexes)]
@@ -150,24 +155,25 @@ def _compress(state: Words, schedule: Words) -> None:
         state[7, n] += h[n]
 
 
-@numba.njit(inline="always")
-def _padded_word(data: Bytes, start: int, length: int, blocks: int, at: int) -> np.uint32:
-    """Four bytes from `at` of a message as SHA-256 pads it, after the padded key's block."""
-    if at + 4 <= length:
-        first = start + at
-        return np.uint32(
-            np.uint32(data[first]) << np.uint32(24)
-            | np.uint32(data[first + 1]) << np.uint32(16)
-            | np.uint32(data[first + 2]) << np.uint32(8)
-            | np.uint32(data[first + 3])
-        )
-    if at > length:
-        is_last = blocks * 64 - at == 4
-        return np.uint32((length + 64) * 8) if is_last else np.uint32(0)
-    word = np.uint32(0x80) << np.uint32(8 * (3 - (length - at)))
-    for byte in range(length - at):
-        word |= np.uint32(data[start + at + byte]) << np.uint32(8 * (3 - byte))
-    return np.uint32(word)
+@numba.njit(nogil=True, cache=True)
+def _fill(
+    data: Bytes, start: int, length: int, block: int, blocks: int, padded: Bytes, at: int
+) -> None:
+    """Writes one block of a message as SHA-256 pads it, behind the padded key's block."""
+    # Loops, not slices: numba takes 0.05 µs for an assignment to a slice.
+    begin = block * 64
+    taken = min(max(length - begin, 0), 64)
+    source, target, end = np.uint64(start + begin), np.uint64(at), np.uint64(64)
+    for i in range(np.uint64(taken)):
+        padded[target + i] = data[source + i]
+    for i in range(np.uint64(taken), end):
+        padded[target + i] = 0
+    if 0 <= length - begin < 64:
+        padded[at + taken] = 0x80
+    if block == blocks - 1:
+        bits = (length + 64) * 8
+        for i in range(4):
+            padded[at + 63 - i] = (bits >> (8 * i)) & 255
 
 
 @numba.njit(nogil=True, cache=True)
@@ -178,15 +184,25 @@ def _hash_lanes(
     lanes = len(starts)
     done = np.empty((8, LANES), np.uint32)
     blocks = (lengths + 8) // 64 + 1
+    padded = np.zeros(LANES * 64, np.uint8)
+    words = padded.view(np.uint32)
     for block in range(blocks.max()):
         for n in range(lanes):
-            for word in range(16):
-                at = block * 64 + word * 4
-                schedule[word, n] = _padded_word(data, starts[n], lengths[n], blocks[n], at)
+            _fill(data, starts[n], lengths[n], block, blocks[n], padded, n * 64)
+        for word in range(16):
+            for n in range(lanes):
+                little = words[n * 16 + word]
+                schedule[word, n] = np.uint32(
+                    (little >> np.uint32(24))
+                    | ((little >> np.uint32(8)) & np.uint32(0xFF00))
+                    | ((little << np.uint32(8)) & np.uint32(0xFF0000))
+                    | (little << np.uint32(24))
+                )
         _compress(state, schedule)
         for n in range(lanes):
             if blocks[n] == block + 1:
-                done[:, n] = state[:, n]
+                for word in range(8):
+                    done[word, n] = state[word, n]
     state[:, :lanes] = done[:, :lanes]
 
 
@@ -210,7 +226,7 @@ def _hmac_hex(
     inner: Words,
     outer: Words,
     words: int,
-    out: Bytes,
+    out: Pairs,
 ) -> None:
     """Writes `words` * 8 hex digits of every message to `out`, one after the other."""
     state = np.empty((8, LANES), np.uint32)
@@ -221,10 +237,11 @@ def _hmac_hex(
             state[i] = inner[i]
         _hash_lanes(data, starts[first:last], lengths[first:last], state, schedule)
         _hash_digests(state, outer, schedule)
-        at = first * words * 8
         for n in range(last - first):
             for word in range(words):
-                for shift in range(28, -1, -4):
-                    nibble = (state[word, n] >> np.uint32(shift)) & np.uint32(15)
-                    out[at] = nibble + (48 if nibble < 10 else 87)
-                    at += 1
+                at = np.uint64(((first + n) * words + word) * 4)
+                value = state[word, n]
+                out[at] = _HEX[value >> np.uint32(24)]
+                out[at + np.uint64(1)] = _HEX[(value >> np.uint32(16)) & np.uint32(255)]
+                out[at + np.uint64(2)] = _HEX[(value >> np.uint32(8)) & np.uint32(255)]
+                out[at + np.uint64(3)] = _HEX[value & np.uint32(255)]

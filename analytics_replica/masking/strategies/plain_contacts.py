@@ -1,79 +1,91 @@
 """Addresses and numbers that a library would leave as they are, found for a whole column at once.
 
 Here: which texts are so plain that trimming, lower case and leaving out punctuation give what
-email-validator and phonenumbers give. Not here: all others (contacts.py). The patterns of numbers
-are made from phonenumbers' own metadata; property tests compare both ways with the libraries.
+email-validator and phonenumbers give. Not here: all others (contacts.py), the loops over bytes
+(contact_loops.py). What is a plain number follows from phonenumbers' own metadata; property tests
+compare both ways with the libraries.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, country_code_for_region
 
-_ATOM: Final = r"[A-Za-z0-9_+-]+"
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_EMAIL: Final = rf"^{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+[A-Za-z]+$"
-_INTERNATIONAL_HOST: Final = r"[@.](?i:xn--)"
+if TYPE_CHECKING:
+    from analytics_replica.masking.strategies import contact_loops as loops
 
-_SPACES: Final = " \t\r\n"
-_PUNCTUATION: Final = r"[ ().-]"
-_NUMBER: Final = r"^\+?[0-9(][0-9 ().-]*$"
+Firsts = npt.NDArray[np.int16]
 
 
 def plain_emails(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     """The texts trimmed and in lower case, and for which of them that is their form.
 
-    Both are as long as `texts` and NULL where it is NULL.
+    Both are as long as `texts`; a text of which it is not the form is empty in the first.
     """
-    trimmed = pc.ascii_trim(texts, _SPACES)
-    plain = pc.and_(
-        pc.match_substring_regex(trimmed, _EMAIL),
-        pc.invert(pc.match_substring_regex(trimmed, _INTERNATIONAL_HOST)),
-    )
-    return pc.ascii_lower(trimmed), plain
+    from analytics_replica.masking.strategies import contact_loops as loops  # noqa: PLC0415
+
+    data, starts = loops.texts_of(texts)
+    out, ends, plain = _room(len(data), len(texts))
+    loops.lower_addresses(data, starts, out, ends, plain)
+    return loops.made_of(out, ends, texts), pa.array(plain)
 
 
 def plain_phones(texts: pa.Array, region: str | None) -> tuple[pa.Array, pa.Array]:
     """The numbers with `+` and country code, and for which of the texts that is their form.
 
-    Both are as long as `texts` and NULL where it is NULL.
+    Both are as long as `texts`; a text of which it is not the form is empty in the first.
     """
-    written = pc.match_substring_regex(texts, _NUMBER)
-    digits = pc.replace_substring_regex(texts, _PUNCTUATION, "")
-    plain = pc.and_(written, pc.match_substring_regex(digits, _abroad()))
-    if region is None or (home := _at_home(region)) is None:
-        return digits, plain
-    national = pc.and_(written, pc.match_substring_regex(digits, home))
-    with_code = pc.binary_join_element_wise(f"+{country_code_for_region(region)}", digits, "")
-    return pc.if_else(national, with_code, digits), pc.or_(plain, national)
+    from analytics_replica.masking.strategies import contact_loops as loops  # noqa: PLC0415
+
+    data, starts = loops.texts_of(texts)
+    home = _at_home(region) if region is not None else np.zeros(1, np.int16)
+    out, ends, plain = _room(len(data) + 4 * (len(texts) + 1), len(texts))
+    loops.plain_numbers(data, starts, _abroad(), home, out, ends, plain)
+    return loops.made_of(out, ends, texts), pa.array(plain)
+
+
+def with_hosts(tokens: pa.Array, forms: pa.Array) -> pa.Array:
+    """token@host for each address, the token alone where the form has no host; NULL stays NULL."""
+    from analytics_replica.masking.strategies import contact_loops as loops  # noqa: PLC0415
+
+    made, made_ends = loops.texts_of(tokens)
+    data, starts = loops.texts_of(forms)
+    out, ends, _ = _room(len(made) + len(data), len(forms))
+    loops.with_hosts(made, made_ends, data, starts, out, ends)
+    return loops.made_of(out, ends, tokens)
+
+
+def _room(size: int, values: int) -> tuple[loops.Bytes, loops.Offsets, loops.Flags]:
+    return np.empty(size, np.uint8), np.empty(values, np.int64), np.empty(values, np.bool_)
 
 
 @cache
-def _abroad() -> str:
-    """A pattern of `+` numbers in which no country's parser finds a national prefix."""
-    codes = []
+def _abroad() -> Firsts:
+    """Country code → the first digits, as bits, of national numbers in which no prefix is found."""
+    found = np.zeros(1000, np.int16)
     for code, regions in COUNTRY_CODE_TO_REGION_CODE.items():
-        first = _first_digits(_metadata(code, regions[0]))
-        if first:
-            codes.append(f"{code}[{first}]")
-    return rf"^\+(?:{'|'.join(codes)})[0-9]{{5,10}}$"
+        found[code] = _first_digits(_metadata(code, regions[0]))
+    return found
 
 
 @cache
-def _at_home(region: str) -> str | None:
-    """A pattern of numbers of a region without any prefix; None if its prefixes are not plain."""
+def _at_home(region: str) -> Firsts:
+    """The first digits, as bits, of the region's numbers without any prefix, and its country code.
+
+    No digits if its prefixes are not plain.
+    """
     code = country_code_for_region(region)
     found = PhoneMetadata.metadata_for_region(region, None)
     abroad = (found.international_prefix or "") if found is not None else ""
     if not code or not abroad.isdecimal():
-        return None
-    taken = {str(code)[0], abroad[0]}
-    first = "".join(digit for digit in _first_digits(found) if digit not in taken)
-    return rf"^[{first}][0-9]{{6,9}}$" if first else None
+        return np.zeros(1, np.int16)
+    taken = 1 << int(str(code)[0]) | 1 << int(abroad[0])
+    return np.array([_first_digits(found) & ~taken, *str(code).encode()], np.int16)
 
 
 def _metadata(code: int, region: str) -> PhoneMetadata | None:
@@ -82,14 +94,11 @@ def _metadata(code: int, region: str) -> PhoneMetadata | None:
     return PhoneMetadata.metadata_for_region(region, None)
 
 
-def _first_digits(metadata: PhoneMetadata | None) -> str:
-    """The digits from 1 to 9 that a national number begins with if it has no national prefix."""
+def _first_digits(metadata: PhoneMetadata | None) -> int:
+    """The digits from 1 to 9, as bits, that begin a national number without a national prefix."""
     if metadata is None:
-        return ""
-    prefix = metadata.national_prefix_for_parsing
-    if prefix is None:
-        return "123456789"
-    ways = prefix.split("|")
+        return 0
+    ways = (metadata.national_prefix_for_parsing or "0").split("|")
     if not all(way.isdecimal() for way in ways):
-        return ""
-    return "".join(d for d in "123456789" if d not in {way[0] for way in ways})
+        return 0
+    return sum(1 << digit for digit in range(1, 10) if str(digit) not in {w[0] for w in ways})
