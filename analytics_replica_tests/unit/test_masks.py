@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
+import struct
+import uuid
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,12 +21,14 @@ from analytics_replica.errors import PolicyViolation
 from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.seal import TableSeal
 from analytics_replica.masking.strategies import mask_column
+from analytics_replica.masking.strategies.contacts import normal_form
 from analytics_replica.masking.strategies.hmac_tokens import token_of
 from analytics_replica.masking.treatments import Kind, Treatment
 from analytics_replica.settings.rules import Mask
 from analytics_replica.settings.secrets import MaskingKeys
 
 KEY = bytes(range(32))
+DOCS = Path(__file__).parents[2] / "docs/reference"
 KEYS = MaskingKeys("k1", {"k1": KEY})
 
 
@@ -151,19 +157,40 @@ def test_an_unlisted_column_is_sealed_and_a_dropped_one_is_absent() -> None:
 
 
 def test_a_value_that_a_mask_cannot_read_becomes_null_and_stops_nothing() -> None:
-    json = Column("j", 3802, -1, "jsonb")
+    document = Column("j", 3802, -1, "jsonb")
     policy = policy_of(j=Treatment(Kind.MASK, Mask(mask="json", paths={"a": "keep"})))
-    seal = TableSeal.of(table_of(json), policy, KEYS)
+    seal = TableSeal.of(table_of(document), policy, KEYS)
     deep = '{"a":' * 100_000 + "1" + "}" * 100_000
     made = seal.apply([pa.array(["{broken 5551234567", deep, '{"a": 1}'])])
     assert made[0].values.to_pylist() == [None, None, '{"a": 1}']
 
 
-def test_the_published_vectors_are_what_we_and_an_independent_hmac_compute() -> None:
-    page = (Path(__file__).parents[2] / "docs/reference/tokens.md").read_text(encoding="utf-8")
-    vectors = re.findall(r"^\| `(\w+)` \| `(.+)` \| `([0-9a-f]{32})` \|$", page, re.MULTILINE)
-    assert len(vectors) == 3
-    for domain, value, token in vectors:
-        inner = hmac.new(KEY, f"analytics-replica/token/v1/{domain}".encode(), hashlib.sha256)
-        expected = hmac.new(inner.digest(), value.encode(), hashlib.sha256).hexdigest()[:32]
-        assert token == expected == token_of(value, domain, KEY)
+VECTORS = json.loads((DOCS / "token-vectors.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("vector", VECTORS["vectors"], ids=lambda v: f"{v['domain']} {v['value']}")
+def test_the_published_vectors_are_what_we_and_an_independent_hmac_compute(
+    vector: dict[str, Any],
+) -> None:
+    key = bytes.fromhex(VECTORS["key"])
+    derived = hmac.new(key, f"analytics-replica/token/v1/{vector['domain']}".encode(), "sha256")
+    digest = hmac.new(derived.digest(), vector["form"].encode(), hashlib.sha256).digest()
+    expected = {
+        "hex": digest.hex()[:32] if vector["form"] else "",
+        "uuid": str(uuid.UUID(digest.hex()[:32])),
+        "int64": struct.unpack(">q", digest[:8])[0],
+    }
+    options = {n: vector[n] for n in ("domain", "normalise", "region") if vector[n] is not None}
+    for written, token in expected.items():
+        mask = Mask.model_validate({"mask": "token", "as": written, **options})
+        made = mask_column(pa.array([vector["value"]]), mask, key).to_pylist()
+        assert made == [token] == [vector[written]]
+        assert normal_form(vector["value"], mask.normalise, mask.region) == vector["form"]
+
+
+def test_the_page_on_tokens_shows_vectors_of_the_file() -> None:
+    page = (DOCS / "tokens.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `(\w+)` \| `(.+)` \| `([0-9a-f]{32})` \|$", page, re.MULTILINE)
+    known = {(v["domain"], v["form"], v["hex"]) for v in VECTORS["vectors"]}
+    assert len(shown) == 3
+    assert set(shown) <= known
