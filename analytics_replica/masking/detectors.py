@@ -73,7 +73,7 @@ _POSTCODE: Final = re.compile(
 )
 _ADDRESS_INSIDE: Final = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _ACCOUNT_INSIDE: Final = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
-_CARD_INSIDE: Final = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d.])")
+_CARD_INSIDE: Final = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
 _PHONE_INSIDE: Final = re.compile(r"(?<![\w.])(?:\+|00)\d[\d\s()./-]{6,20}\d(?!\w)")
 
 _NATIONAL: Final = (

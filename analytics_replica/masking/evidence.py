@@ -90,6 +90,11 @@ class Evidence:
             found["free_text"] = self.inside
         return _largest(found, 0)
 
+    @property
+    def are_codes(self) -> bool:
+        """True if few different values come again and again, as codes of our own making do."""
+        return 0 < self.distinct <= 100 and 10 * self.distinct <= self.sampled
+
     def __str__(self) -> str:
         """The strongest finding as a sentence without a value; empty if nothing was found."""
         of = f"of {self.sampled:,} sampled values"
