@@ -19,6 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import SettingsInvalid
+from analytics_replica.settings.consistency import Rules, RuleUnfit, rules_of
+from analytics_replica.settings.rules import ClassRule
 from analytics_replica.settings.schema import ReplicaFile, TableRules
 from analytics_replica.settings.secrets import MaskingKeys, Secrets
 
@@ -33,11 +35,15 @@ Lines = Mapping[KeyPath, int]
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a person decides, checked and immutable. Paths are absolute."""
+    """Everything that a person decides, checked and immutable. Paths are absolute.
+
+    The rules in `tables` and `patterns` are resolved: no class brings anything any more.
+    """
 
     file: Path
     replica: ReplicaFile
     tables: Mapping[TableName, TableRules]
+    patterns: Mapping[str, ClassRule]
     secrets: Secrets
     lines: Lines = field(default_factory=dict, repr=False, compare=False)
 
@@ -83,9 +89,13 @@ def settings_of(text: str, file: Path, environ: Mapping[str, str]) -> Settings:
         replica = ReplicaFile.model_validate(data)
     except ValidationError as cause:
         raise _explained(file, lines, cause) from None
+    try:
+        rules = rules_of(replica)
+    except RuleUnfit as cause:
+        raise _wrong(file, lines, cause.at, cause.reason) from None
     known = {**_environment_file(file.parent), **environ}
-    tables = dict(_tables(file, lines, replica))
-    return Settings(file, replica, tables, Secrets(known), lines)
+    tables = dict(_tables(file, lines, replica, rules))
+    return Settings(file, replica, tables, rules.patterns, Secrets(known), lines)
 
 
 def masking_keys(settings: Settings) -> MaskingKeys:
@@ -102,7 +112,7 @@ def _environment_file(folder: Path) -> dict[str, str]:
 
 
 def _tables(
-    file: Path, lines: Lines, replica: ReplicaFile
+    file: Path, lines: Lines, replica: ReplicaFile, resolved: Rules
 ) -> Iterator[tuple[TableName, TableRules]]:
     taken: dict[str, str] = {}
     for written, rules in replica.tables.items():
@@ -123,7 +133,7 @@ def _tables(
                 next=f"Give one of them an `alias`, for example {table.schema}_{table.name}.",
             )
         taken[alias] = written
-        yield table, rules
+        yield table, rules.model_copy(update={"columns": resolved.tables[written]})
 
 
 def _text(file: Path) -> str:
@@ -186,19 +196,21 @@ def _explained(file: Path, lines: Lines, cause: ValidationError) -> SettingsInva
     if problem["type"] != "missing":
         while path and path not in lines:
             path = path[:-1]
-    line = _line(lines, path)
-    shown = ".".join(path) or "the file"
     if problem["type"] == "extra_forbidden":
         valid = _valid_keys(path[:-1])
         near = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0.5)
         hint = f"Did you mean `{near[0]}`?" if near else "Remove it."
         return SettingsInvalid(
-            what=f"{file.name} line {line}: unknown key `{shown}`.",
+            what=f"{file.name} line {_line(lines, path)}: unknown key `{'.'.join(path)}`.",
             why="A key that nobody reads is a decision that has no effect.",
             next=f"{hint} Valid keys there: {', '.join(valid)}.",
         )
+    return _wrong(file, lines, path, said)
+
+
+def _wrong(file: Path, lines: Lines, path: KeyPath, reason: str) -> SettingsInvalid:
     return SettingsInvalid(
-        what=f"{file.name} line {line}: `{shown}`: {said}.",
+        what=f"{file.name} line {_line(lines, path)}: `{'.'.join(path) or 'the file'}`: {reason}.",
         why="The settings are checked whole before anything runs.",
         next="Fix it; docs/reference/replica-yaml.md lists every key.",
     )
