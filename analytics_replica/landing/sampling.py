@@ -20,7 +20,7 @@ from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import Column, Table, TableName
 from analytics_replica.landing.first_copy import physical_copy, sweep_base_backup
 from analytics_replica.masking.evidence import Evidence, look_at
-from analytics_replica.masking.signs import Kind
+from analytics_replica.masking.kinds import Kind
 from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import Connection, refused
@@ -84,7 +84,7 @@ def sample_of(
     rows: int = ROWS,
     progress: Progress = SILENT,
 ) -> Sample:
-    """As `sample`, from this copy. A table that takes too long or is locked is named in `unread`."""
+    """As `sample`, from this copy. A table that takes too long is named in `unread`."""
     with standing_still(copy) as opened:
         found = read_tables(opened)
         wanted = sorted(set(tables) & set(found))

@@ -1,4 +1,4 @@
-"""One value: is it an e-mail address, a phone number, a card, an official number, a secret?
+"""Whether one value is an e-mail address, a phone number, a card, an official number, a secret.
 
 Here: a judgement of one text by a parser or a check digit (PERSONAL), and of its looks where
 nothing can be checked (LIKELY). Not here: judging columns (evidence.py). A text that no detector
@@ -118,7 +118,9 @@ def is_phone(text: str) -> bool:
 
 def is_bare_phone(text: str) -> bool:
     """True for digits that are a phone number if a plus is put before them."""
-    return _PLAIN_DIGITS.fullmatch(text) is not None and 10 <= len(text) <= 15 and _valid(f"+{text}")
+    return (
+        _PLAIN_DIGITS.fullmatch(text) is not None and 10 <= len(text) <= 15 and _valid(f"+{text}")
+    )
 
 
 def is_card(text: str) -> bool:
@@ -194,7 +196,11 @@ def holds_inside(text: str) -> bool:
         return False
     if (found := _ADDRESS_INSIDE.search(text)) and found[0] != text and not is_email(text):
         return True
-    pattern_and_judge = ((_CARD_INSIDE, is_card), (_ACCOUNT_INSIDE, is_card), (_PHONE_INSIDE, is_phone))
+    pattern_and_judge = (
+        (_CARD_INSIDE, is_card),
+        (_ACCOUNT_INSIDE, is_card),
+        (_PHONE_INSIDE, is_phone),
+    )
     return any(
         found[0] != text and judge(found[0].strip())
         for pattern, judge in pattern_and_judge

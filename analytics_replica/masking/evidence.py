@@ -133,7 +133,11 @@ def look_at(values: Iterable[str | None], *, array: bool = False) -> Evidence:
     if _are_births(counted):
         likely["birth_date"] = sampled
     return Evidence(
-        sampled, len(counted), _shares(personal, sampled), _shares(likely, sampled), inside / sampled
+        sampled,
+        len(counted),
+        _shares(personal, sampled),
+        _shares(likely, sampled),
+        inside / sampled,
     )
 
 

@@ -2,63 +2,18 @@
 
 Here: the signs, in the order in which they decide, and the class that each stands for. Not here:
 what a class brings (settings.rules), turning signs into rules (suggest.py). Names are compared in
-snake case and ASCII (suggest.words_of); the usual words of seven European languages are known.
+snake case and ASCII (kinds.words_of); the usual words of seven European languages are known.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final
 
-from analytics_replica.domain.tables import Column
+from analytics_replica.masking.kinds import Kind
 from analytics_replica.settings.rules import ClassName
-
-
-class Kind(Enum):
-    """What sort of values a type holds, as far as a suggestion depends on it."""
-
-    TEXT = auto()
-    NUMBER = auto()
-    FLAG = auto()
-    DATE = auto()
-    MOMENT = auto()
-    UUID = auto()
-    JSON = auto()
-    NETWORK = auto()
-    OWN = auto()
-    """A type that somebody created: enum, domain or composite; a column does not say which."""
-    OTHER = auto()
-    """Arrays, ranges, bytes, documents, shapes."""
-
-    @classmethod
-    def of(cls, column: Column) -> Kind:
-        """The kind of this column's type."""
-        if column.type_name.endswith("[]"):
-            return cls.OTHER
-        known = next((kind for kind, oids in _OIDS.items() if column.type_oid in oids), None)
-        return known or (cls.OWN if column.type_oid >= _FIRST_USER_OID else cls.OTHER)
-
-    @classmethod
-    def guessed(cls, words: str) -> Kind:
-        """The kind that a column of this name most likely has, where only its name is known."""
-        if re.search(r"_(?:at|on)$", words):
-            return cls.MOMENT
-        return cls.FLAG if re.match(r"(?:is|has|can|was)_", words) else cls.TEXT
-
-
-_OIDS: Final = {
-    Kind.TEXT: {25, 1043, 1042, 19},
-    Kind.NUMBER: {20, 21, 23, 26, 700, 701, 790, 1700},
-    Kind.FLAG: {16},
-    Kind.DATE: {1082},
-    Kind.MOMENT: {1083, 1114, 1184, 1186, 1266},
-    Kind.UUID: {2950},
-    Kind.JSON: {114, 3802},
-    Kind.NETWORK: {650, 774, 829, 869},
-}
-_FIRST_USER_OID: Final = 16384
 
 WORDS: Final = frozenset({Kind.TEXT, Kind.OWN, Kind.OTHER})
 VALUES: Final = frozenset({*WORDS, Kind.NUMBER, Kind.UUID, Kind.NETWORK})
@@ -85,18 +40,23 @@ class Sign:
             return False
         if _ID.search(words):
             return kind in self.ids
-        return not (_ABOUT if self.holds == "private" else _ASIDE).search(words)
+        return not _ASIDE.get(self.holds, _ELSE_ASIDE).search(words)
 
 
 _ID: Final = re.compile(r"_ids?$")
-_ASIDE: Final = re.compile(
+_ELSE_ASIDE: Final = re.compile(
     r"_(?:type|typ|kind|status|category|format|language|locale|currency|template|verified|count"
     r"|counts|total|amount|quantity|qty|seconds|ms|bytes|size|length|limit|version|enabled)$"
 )
 """Endings that make a column one about the thing (phone_type), not the thing itself."""
 
-_ABOUT: Final = re.compile(r"_(?:count|counts|bytes|size|length|limit|version|enabled|format)$")
-"""The same where a type, a status or a category is the private thing itself (blood_type)."""
+_ASIDE: Final[Mapping[ClassName, re.Pattern[str]]] = {
+    # A type, a status or a category is the private thing itself (blood_type).
+    "private": re.compile(r"_(?:count|counts|bytes|size|length|limit|version|enabled|format)$"),
+    # The code of a text is a code (reason_code); that of a post or an activation is not.
+    "free_text": re.compile(rf"{_ELSE_ASIDE.pattern}|_(?:code|key|ref|no|nr|hash)$"),
+}
+"""The same for the classes that have endings of their own."""
 
 
 def _sign(

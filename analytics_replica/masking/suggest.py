@@ -12,15 +12,15 @@ for a person's decision.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, get_args
 
 from analytics_replica.domain.tables import Column, Identity, Table, TableName
 from analytics_replica.masking.evidence import Evidence
+from analytics_replica.masking.kinds import SPELT, Kind, words_of
 from analytics_replica.masking.policy import Policy
-from analytics_replica.masking.signs import MACHINERY, MEASURE, PROCESS_DATE, Kind, sign_of
+from analytics_replica.masking.signs import MACHINERY, MEASURE, PROCESS_DATE, sign_of
 from analytics_replica.masking.treatments import Kind as Done
 from analytics_replica.masking.treatments import Treatment
 from analytics_replica.settings.rules import (
@@ -53,6 +53,11 @@ class Suggestion:
         """The class of the column; None if it is kept or nobody knows."""
         return self.rule.class_ if isinstance(self.rule, Mask) else None
 
+    @property
+    def drops(self) -> bool:
+        """True if the column never leaves production under this rule, as classes are built in."""
+        return resolved(self.rule, {}, None) == "drop"
+
 
 def suggest(
     table: Table,
@@ -70,21 +75,9 @@ def suggest(
     where = _Where(words_of(table.name.name), classes or {}, may_drop=not whole)
     seen = evidence or {}
     return {
-        column.name: _for_column(column, where, seen.get(column.name, NOTHING_SEEN))
+        column.name: _for_column(_typed(column), where, seen.get(column.name, NOTHING_SEEN))
         for column in table.columns
     }
-
-
-def words_of(name: str) -> str:
-    """The name in snake case and ASCII letters; what cannot be written so is left out."""
-    broken = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
-    latin = broken.translate(_SPELT)
-    plain = unicodedata.normalize("NFKD", latin).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
-
-
-_SPELT: Final = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae"})
-"""Letters that have no decomposition in Unicode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +112,15 @@ class _Found:
     document: bool = False
     decide: bool = False
 
+
+def _typed(column: Column) -> Column:
+    """The column; as a text, which fits every mask for texts, if its type is not known."""
+    if column.type_oid or Kind.of(column) is not Kind.TEXT:
+        return column
+    return replace(column, type_oid=_TEXT, type_name="text")
+
+
+_TEXT: Final = 25
 
 _OVERRULED: Final = frozenset({"name", "username", "address", "postcode", "city", "device", "ip"})
 """Classes that a name may promise and values may correct (a login that is an e-mail address)."""
@@ -197,7 +199,7 @@ def _class(name: str | None) -> ClassName | None:
 
 def _is_readable(name: str, words: str) -> bool:
     """Whether every letter of the name is left in its words."""
-    letters = sum(character.isalnum() for character in name.translate(_SPELT))
+    letters = sum(character.isalnum() for character in name.translate(SPELT))
     return bool(words) and sum(character.isalnum() for character in words) >= letters
 
 
@@ -216,7 +218,7 @@ def _for_key(words: str, column: Column, found: _Found, where: _Where) -> Sugges
     """The suggestion for a column that identifies rows: kept, or a token that keeps rows apart."""
     if found.kept:
         return Suggestion("keep", "identifies the row")
-    if found.holds in (None, "secret", "private", "free_text"):
+    if found.holds is None or found.holds in ("secret", "private", "free_text"):
         rule = Mask(mask="token", domain=words or "key")
         return Suggestion(rule, f"identifies the row; {found.reason}", decide=True)
     fitting = (rule for rule in _rules(found.holds, column) if where.works(rule, column))
@@ -234,7 +236,7 @@ def _rules(holds: ClassName, column: Column) -> Iterator[Mask]:
     domain = brought.domain if isinstance(brought, Mask) else None
     if column.key:
         # Tokens of one domain are all made in one way, and a key's are made of the exact value.
-        folds = isinstance(brought, Mask) and brought.mask == "email" or holds == "phone"
+        folds = (isinstance(brought, Mask) and brought.mask == "email") or holds == "phone"
         exact = f"{domain}_exact" if folds else domain or holds
         yield Mask.model_validate(
             {**of_class, "mask": "token", "domain": exact, "normalise": "none"}

@@ -217,8 +217,10 @@ def _wrong(file: Path, lines: Lines, path: KeyPath, reason: str) -> SettingsInva
 
 
 def _written(lines: Lines, steps: Sequence[int | str]) -> KeyPath:
-    """The path without the names that pydantic puts between ours where a value may be several
-    things; a column may be called like one of them."""
+    """The path without the names that pydantic adds where a value may be several things.
+
+    A column may be called like one of them.
+    """
     path: KeyPath = ()
     for step in map(str, steps):
         is_pydantics = step == "Mask" or step.startswith(("literal[", "function-"))
@@ -230,7 +232,9 @@ def _written(lines: Lines, steps: Sequence[int | str]) -> KeyPath:
 def _named(lines: Lines, path: KeyPath, said: str) -> KeyPath:
     """The one key below the path that the complaint names, if it names one; else the path."""
     for word in re.findall(r"[`']([^`']+)[`']|^(\w+)", said):
-        below = [p for p in lines if p[: len(path)] == path and p[-1] in word and len(p) > len(path)]
+        below = [
+            p for p in lines if p[: len(path)] == path and p[-1] in word and len(p) > len(path)
+        ]
         if len(below) == 1:
             return below[0]
     return path

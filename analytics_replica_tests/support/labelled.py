@@ -34,70 +34,94 @@ OIDS: Final = {
 
 LABELLED: Final = """
 email | text email email; varchar EMAIL_ADDRESS email; text userEmail email; text e_mail email
-email | varchar KundenEmail email; text correo_electronico email; text courriel email; text mail2 email
-email | text emailaddress email; text contact_email_primary email; text[] cc_emails emails
-email | text adres_email email; text txtEmail email; text c4 email; text login email; text kontakt email
-phone | text phone phone; varchar phoneNumber phone; text mobile_no phone; bigint handynummer bare_phone
-phone | text Telefonnummer phone; text tel phone; text telefon_privat phone; varchar FAX_NO phone
-phone | text numero_telefono phone_es; text telefono phone_es; text whatsapp phone; text msisdn bare_phone
-phone | text telephone_portable phone; text telefoonnummer phone; text komorka phone; text c7 phone
-phone | bigint c17 bare_phone; text contact_no phone; text home_phone_2 phone; text ruf phone_de; bigint телефон bare_phone
+email | varchar KundenEmail email; text correo_electronico email; text courriel email
+email | text mail2 email; text emailaddress email; text contact_email_primary email
+email | text[] cc_emails emails; text adres_email email; text txtEmail email; text c4 email
+email | text login email; text kontakt email
+phone | text phone phone; varchar phoneNumber phone; text mobile_no phone
+phone | bigint handynummer bare_phone; text Telefonnummer phone; text tel phone
+phone | text telefon_privat phone; varchar FAX_NO phone; text numero_telefono phone_es
+phone | text telefono phone_es; text whatsapp phone; text msisdn bare_phone
+phone | text telephone_portable phone; text telefoonnummer phone; text komorka phone
+phone | text c7 phone; bigint c17 bare_phone; text contact_no phone; text home_phone_2 phone
+phone | text ruf phone_de; bigint телефон bare_phone
 name | text first_name first; varchar lastName last; text FULL_NAME full; text customer_name full
 name | text Vorname first; text nachname last; text prenom first; text nom_de_famille last
-name | text apellidos last; text nombre first; text cognome last; text voornaam first; text nazwisko last
-name | text fname first; text lname last; text cust_nm full; text emergency_contact_name full
-name | text created_by full; text Ansprechpartner full; text Empfänger full; text cardholder full
-name | text next_of_kin full; text shipTo_name full; text имя first; text f12 full; text[] guest_names names
-username | text username user; varchar login_name user; text nickname user; text twitter_handle user
-username | text Benutzername user; text usuario user; text screenName user; text skype user
-birth_date | date date_of_birth birth; date dob birth; text birthdate birth; date Geburtsdatum birth
-birth_date | date fecha_nacimiento birth; date date_naissance birth; date data_urodzenia birth
-birth_date | int birth_year year; date geb_dat birth; date bday birth; date d3 birth
-free_text | text notes prose; text comment prose; text Bemerkungen prose; text internal_remarks prose
-free_text | text observaciones prose; text commentaire prose; text body prose; text uwagi prose
-free_text | text delivery_instructions prose; text cancelReason prose; text search_query prose
-free_text | text ticket_description prose; text x9 prose; text last_message prose; text feedback prose
+name | text apellidos last; text nombre first; text cognome last; text voornaam first
+name | text nazwisko last; text fname first; text lname last; text cust_nm full
+name | text emergency_contact_name full; text created_by full; text Ansprechpartner full
+name | text Empfänger full; text cardholder full; text next_of_kin full; text shipTo_name full
+name | text имя first; text f12 full; text[] guest_names names
+username | text username user; varchar login_name user; text nickname user
+username | text twitter_handle user; text Benutzername user; text usuario user
+username | text screenName user; text skype user
+birth_date | date date_of_birth birth; date dob birth; text birthdate birth
+birth_date | date Geburtsdatum birth; date fecha_nacimiento birth; date date_naissance birth
+birth_date | date data_urodzenia birth; int birth_year year; date geb_dat birth; date bday birth
+birth_date | date d3 birth
+free_text | text notes prose; text comment prose; text Bemerkungen prose
+free_text | text internal_remarks prose; text observaciones prose; text commentaire prose
+free_text | text body prose; text uwagi prose; text delivery_instructions prose
+free_text | text cancelReason prose; text search_query prose; text ticket_description prose
+free_text | text x9 prose; text last_message prose; text feedback prose
 ip | inet ip ip; text ip_address ip; text last_login_ip ip; varchar remoteAddr ip; inet peer ip
 ip | text clientIp ip; text host4 ip; text adresse_ip ip
-device | text user_agent agent; macaddr mac mac; text imei imei; text device_id hex; text mac_address mac
-device | text idfa uuid; text visitor_id hex; text ua agent
-address | text street street; text address_line1 street; text Straße street; text strasse_hausnr street
-address | text direccion street; text adresse street; text shipping_address street; text calle street
-address | text addr2 street; text indirizzo street; text ulica street; text loc1 street
-postcode | text postcode postcode; varchar zip_code zip; text PLZ zip; int zip zip; text code_postal zip
-postcode | text postalCode postcode; text codigo_postal zip; text pc2 postcode
+device | text user_agent agent; macaddr mac mac; text imei imei; text device_id hex
+device | text mac_address mac; text idfa uuid; text visitor_id hex; text ua agent
+address | text street street; text address_line1 street; text Straße street
+address | text strasse_hausnr street; text direccion street; text adresse street
+address | text shipping_address street; text calle street; text addr2 street
+address | text indirizzo street; text ulica street; text loc1 street
+postcode | text postcode postcode; varchar zip_code zip; text PLZ zip; int zip zip
+postcode | text code_postal zip; text postalCode postcode; text codigo_postal zip
+postcode | text pc2 postcode
 city | text city city; text Wohnort city; text ville city; text ciudad city; text birth_place city
 city | text ort city; text town city; text woonplaats city
-national_id | text ssn ssn; text national_id pesel; varchar taxId ssn; text steuer_id idnr; text dni dni
-national_id | text pesel pesel; text passport_no passport; text codice_fiscale fiscale; text cpf cpf
-national_id | bigint personal_number idnr; text bsn bsn; text c11 pesel; text drivers_license passport
+national_id | text ssn ssn; text national_id pesel; varchar taxId ssn; text steuer_id idnr
+national_id | text dni dni; text pesel pesel; text passport_no passport
+national_id | text codice_fiscale fiscale; text cpf cpf; bigint personal_number idnr; text bsn bsn
+national_id | text c11 pesel; text drivers_license passport
 card | varchar card_number card; text iban iban; text cc_num card; text accountNumber iban
-card | text kontonummer iban; text credit_card card; text IBAN_customer iban; text c12 card; text zahlweg iban
-secret | text password_hash bcrypt; text passwordDigest bcrypt; text api_key hex; text reset_token hex
-secret | text Kennwort bcrypt; text pw bcrypt; text totp_secret hex; text session_key hex; text f8 bcrypt
-secret | text fcm_token hex; text contrasena bcrypt; bytea salt none; uuid refresh_token uuid; text blob1 jwt
-private | text gender mf; enum geschlecht mf; text religion word; text diagnosis_code word; int age count
-private | numeric salary money; numeric Gehalt money; text marital_status word; bytea photo none
-private | numeric latitude money; numeric lng money; bool is_pregnant none; text blood_type word
-private | text nationality word; bool smoker none; numeric salario money; text ethnicity word
-keep | bigint id serial; uuid customer_id uuid; int quantity count; numeric total_amount money; text sku sku
-keep | timestamptz created_at moment; timestamptz updatedAt moment; bool is_active none; text currency code
-keep | text status code; enum order_state code; date order_date day; int line_no count; text country code
-keep | numeric unit_price money; numeric discount_pct money; text language code; text order_type code
-keep | bigint address_id serial; text phone_type code; bool email_verified none; text iso_code code
-keep | date valid_until day; int retry_count count; bigint version count; text color code; bigint parent_id serial
-keep | numeric Gesamtbetrag_betrag money; int anzahl count; text kategorie code; int stock_level count
-keep | timestamptz deletedAt moment; text mime_type code; int sort_order count; numeric tax_rate money
-keep | numeric preis money; int nb_points count; text payment_method code; date shipped_on day
-keep | bigint file_size_bytes serial; int duration_seconds count; text event_kind code; uuid external_uuid uuid
-open | text foo word; text val1 word; jsonb attributes none; jsonb payload none; text tags word; date d1 day
-open | enum mood word; text c1 sku; numeric n4 money; text[] labels none; text misc word; text extra_3 sku
-open | text material word; text group_label word; text slogan prose
+card | text kontonummer iban; text credit_card card; text IBAN_customer iban; text c12 card
+card | text zahlweg iban
+secret | text password_hash bcrypt; text passwordDigest bcrypt; text api_key hex
+secret | text reset_token hex; text Kennwort bcrypt; text pw bcrypt; text totp_secret hex
+secret | text session_key hex; text f8 bcrypt; text fcm_token hex; text contrasena bcrypt
+secret | bytea salt none; uuid refresh_token uuid; text blob1 jwt
+private | text gender mf; enum geschlecht mf; text religion word; text diagnosis_code word
+private | int age count; numeric salary money; numeric Gehalt money; text marital_status word
+private | bytea photo none; numeric latitude money; numeric lng money; bool is_pregnant none
+private | text blood_type word; text nationality word; bool smoker none; numeric salario money
+private | text ethnicity word
+keep | bigint id serial; uuid customer_id uuid; int quantity count; numeric total_amount money
+keep | text sku sku; timestamptz created_at moment; timestamptz updatedAt moment
+keep | bool is_active none; text currency code; text status code; enum order_state code
+keep | date order_date day; int line_no count; text country code; numeric unit_price money
+keep | numeric discount_pct money; text language code; text order_type code
+keep | bigint address_id serial; text phone_type code; bool email_verified none
+keep | text iso_code code; date valid_until day; int retry_count count; bigint version count
+keep | text color code; bigint parent_id serial; numeric Gesamtbetrag_betrag money
+keep | int anzahl count; text kategorie code; int stock_level count; timestamptz deletedAt moment
+keep | text mime_type code; int sort_order count; numeric tax_rate money; numeric preis money
+keep | int nb_points count; text payment_method code; date shipped_on day
+keep | bigint file_size_bytes serial; int duration_seconds count; text event_kind code
+keep | uuid external_uuid uuid
+open | text foo word; text val1 word; jsonb attributes none; jsonb payload none; text tags word
+open | date d1 day; enum mood word; text c1 sku; numeric n4 money; text[] labels none
+open | text misc word; text extra_3 sku; text material word; text group_label word
+open | text slogan prose
 """.strip()
 
 FIRST: Final = ("Anna", "José", "Müge", "Jean-Luc", "Siân", "Łukasz", "Ivo", "Zoë", "Omar", "Mei")
 LAST: Final = ("Müller", "O'Brien", "van der Berg", "Özdemir", "García", "Nowak", "Smith", "Rossi")
-STREETS: Final = ("Hauptstraße", "High Street", "Rue Victor Hugo", "Calle Mayor", "Via Roma", "ul. Długa")
+STREETS: Final = (
+    "Hauptstraße",
+    "High Street",
+    "Rue Victor Hugo",
+    "Calle Mayor",
+    "Via Roma",
+    "ul. Długa",
+)
 PROSE: Final = (
     "Kunde bittet um Rückruf am Nachmittag wegen der Lieferung",
     "The parcel was left with the neighbour on the second floor",
@@ -128,7 +152,8 @@ def labelled(rows: int = 200) -> Iterator[Labelled]:
             kind, name, sort = written.split(" ")
             of = random.Random(name)
             values = tuple(
-                None if of.random() < 0.1 else VALUES[sort](of) for _ in range(rows if sort != "none" else 0)
+                None if of.random() < 0.1 else VALUES[sort](of)
+                for _ in range(rows if sort != "none" else 0)
             )
             yield Labelled(Column(name, OIDS[kind], -1, kind), label, values)
 
@@ -179,7 +204,8 @@ def _full(of: random.Random) -> str:
 
 
 def _email(of: random.Random) -> str:
-    return f"{of.choice(('anna', 'j.smith', 'O.Rossi'))}{_digits(of, 4)}@{of.choice(('example.org', 'mail.example.com'))}"
+    host = of.choice(("example.org", "mail.example.com"))
+    return f"{of.choice(('anna', 'j.smith', 'O.Rossi'))}{_digits(of, 4)}@{host}"
 
 
 VALUES: Final[dict[str, Callable[[random.Random], str]]] = {
