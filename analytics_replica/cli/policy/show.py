@@ -105,12 +105,8 @@ def _staging_type(done: Treatment, column: Column) -> str | None:
     """The type in staging; None if the column does not come or its own type is not known."""
     if done.kind is Kind.DROP:
         return None
-    found = done.staging_type(column)
-    own = done.mask is None or found == _UNKNOWN_TYPE
-    return None if own and not column.type_oid else found
-
-
-_UNKNOWN_TYPE: Final = Treatment(Kind.KEEP).staging_type(_UNKNOWN)
+    is_own = done.mask is None or STRATEGIES[done.mask.name].staging is None
+    return None if is_own and not column.type_oid else done.staging_type(column)
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ Not here: which rules are added (masking.suggest).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import yaml
@@ -95,8 +95,6 @@ def _last_line(node: yaml.Node) -> int:
 
 
 def _require_same(settings: Settings, changed: str, added: Added) -> None:
-    environ = settings.secrets.environ
-    after = settings_of(changed, Path(settings.file), environ).replica
     expected = {
         table: {
             **rules.columns,
@@ -104,13 +102,17 @@ def _require_same(settings: Settings, changed: str, added: Added) -> None:
         }
         for table, rules in settings.replica.tables.items()
     }
-    written = {table: dict(rules.columns) for table, rules in after.tables.items()}
-    same_rest = after.model_copy(update={"tables": {}}) == settings.replica.model_copy(
-        update={"tables": {}}
+    tables = {
+        table: rules.model_copy(update={"columns": expected[table]})
+        for table, rules in settings.replica.tables.items()
+    }
+    wanted = settings.replica.model_copy(update={"tables": tables})
+    with contextlib.suppress(SettingsInvalid):
+        if settings_of(changed, settings.file, settings.secrets.environ).replica == wanted:
+            return
+    raise SettingsInvalid(
+        what=f"{settings.file.name} is written in a way that lines cannot be added to.",
+        why="Its other rules would have changed, or the new ones do not fit them; it was left as "
+        "it is.",
+        next="Paste what `analytics-replica policy suggest` prints without --write.",
     )
-    if expected != written or not same_rest:
-        raise SettingsInvalid(
-            what=f"{settings.file.name} is written in a way that lines cannot be added to.",
-            why="Its other rules would have changed, so it was left as it is.",
-            next="Paste what `analytics-replica policy suggest` prints without --write.",
-        )
