@@ -52,7 +52,7 @@ _ELSE_ASIDE: Final = re.compile(
 
 _ASIDE: Final[Mapping[ClassName, re.Pattern[str]]] = {
     # A type, a status or a category is the private thing itself (blood_type).
-    "private": re.compile(r"_(?:count|counts|bytes|size|length|limit|version|enabled|format)$"),
+    "private": re.compile(r"_(?:bytes|version|enabled|format|limit)$"),
     # The code of a text is a code (reason_code); that of a post or an activation is not.
     "free_text": re.compile(rf"{_ELSE_ASIDE.pattern}|_(?:code|key|ref|no|nr|hash)$"),
 }
@@ -76,6 +76,7 @@ SIGNS: Final = (
         r"\w*pass(?:word|wd|phrase|wort|code)\w*|pass|pw|pwd|kennwort|contrasena|mot_de_passe"
         r"|motdepasse|senha|haslo|wachtwoord|secrets?|salt|otp|totp|mfa\w*|pin|hash|credentials?"
         r"|cookies?|(?:api|private|encryption|signing|secret|access|license)_?keys?|tokens?"
+        r"|(?:recovery|webhook|master|ssh|client|auth|shared)_?(?:keys?|secrets?)|(?:security|secret)_(?:answer|question)"
         r"|\w+tokens?|signature|bearer|jwt|session_key|cvv2?|cvc2?"
         r"|(?:access|activation|verification|security|recovery|backup|invite|reset)_codes?",
         frozenset({*VALUES, Kind.JSON}),
@@ -84,21 +85,29 @@ SIGNS: Final = (
     ),
     _sign(
         "private",
-        r"gender|sex|geschlecht|genero|sexe|sesso|geslacht|plec|anrede|salutation|religion"
-        r"|konfession|ethnic\w*|race|nationalit\w+|staatsangehoe?rigkeit|citizenship"
-        r"|diagnos\w*|disab(?:led|ilit\w+)|health|disease|medical|medication|icd\w*|blood\w*"
-        r"|allerg\w+|pregnan\w+|smoker|hiv\w*|veteran|convict\w*|criminal\w*|political|party"
-        r"|union_member\w*|sexual\w*|orientation|marital|familienstand|estado_civil|salary"
-        r"|salaire|salario|stipendio|salaris|pensja|gehalt|lohn|income|einkommen|wage|age|alter"
-        r"|edad|height_cm|weight_kg|bmi|credit_?score|schufa|latitude|longitude|lat|lng|lon"
-        r"|location|geo\w*|gps\w*|coordinates?|photo|foto|avatar|picture|portrait|image"
-        r"|fingerprint|biometric\w*",
+        r"gender|sex|geschlecht|genero|sexe|sesso|geslacht|plec|anrede|salutation|religion|faith"
+        r"|konfession|ethnic\w*|race|nationalit\w+|staatsangehoe?rigkeit|citizenship|diagnos\w*"
+        r"|disab(?:led|ility|ilities)|handicap\w*|health|disease|illness|medical|medication|icd\w*"
+        r"|blood\w*|allerg\w+|pregnan\w+|smoker|alcohol\w*|drug_use|hiv\w*|vaccin\w*|veteran"
+        r"|convict\w*|criminal\w*|political|party|union_member\w*|sexual\w*|orientation|marital"
+        r"|married|familienstand|estado_civil|household\w*|child(?:ren)?|kids|kinder|dependents"
+        r"|salary|salaire|salario|stipendio|salaris|pensja|gehalt|lohn|income|einkommen|wages?"
+        r"|pension|debt|age|alter|edad|body_\w+|weight_kg|height_cm|bmi|pulse|credit_?(?:score|rating)"
+        r"|schufa|caste|tribe|immigra\w*|visa_status",
+        frozenset(Kind) - {Kind.MOMENT, Kind.JSON},
+        "says something private of a person",
+        VALUES,
+    ),
+    _sign(
+        "private",
+        r"latitude|longitude|lat|lng|lon|location|geo\w*|gps\w*|coordinates?|photo|foto|avatar"
+        r"|picture|portrait|image|fingerprint|biometric\w*",
         frozenset(Kind) - {Kind.MOMENT, Kind.JSON},
         "says something private of a person",
     ),
     _sign(
         "birth_date",
-        r"dob|d_o_b|b_?date|birth(?!_?(?:place|city|town|country|name))\w*|born|bday|geburt\w*|geb_?(?:dat\w*|tag)|geboren|geboorte\w*"
+        r"dob|d_o_b|b_?date|birth(?!_?(?:place|city|town|country|name))\w*|born|yob|bday|geburt\w*|geb_?(?:dat\w*|tag)|geboren|geboorte\w*"
         r"|(?:date_(?:de_)?)?naissance|ne_le|nacimiento|nascita|nascimento|urodz\w*|\w+_birth",
         frozenset({Kind.DATE, Kind.MOMENT, Kind.NUMBER, *WORDS}),
         "a date of birth",
@@ -106,14 +115,14 @@ SIGNS: Final = (
     _sign(
         "email",
         r"\w*e_?mails?\w*|e_mails?(?:_?addr\w*)?|emailid|eml|mail|mail_?addr\w*|\w*mailadres\w*"
-        r"|correo\w*|courriel|adres_email|epost",
+        r"|\w*mailbox|reply_?to|(?:notify|send|mail)_?to|correo\w*|courriel|adres_email|epost",
         WORDS,
         "an e-mail address",
         WORDS,
     ),
     _sign(
         "phone",
-        r"\w*phones?(?:_?n\w*)?|contact_n(?:o|r|um\w*)|ph_?no|\w*telefon\w*|telefoon\w*|tel|tel_?n\w+|tlf|mobile\w*|mob"
+        r"\w*phones?(?:_?n\w*)?|contact_n(?:o|r|um\w*)|ph_?no|\w*telefon\w*|telefoon\w*|tel|tel_?n\w+|tlf|mobil\w*|mob|gsm|landline|festnetz\w*|(?:day|night)_?time_\w+"
         r"|mob_?no|cell|cellular|handy\w*|fax|fax_?n\w+|faks|msisdn|whatsapp|movil|portable"
         r"|cellulare|telemovel|celular|komorka|rufnummer\w*",
         frozenset({*WORDS, Kind.NUMBER}),
@@ -124,7 +133,7 @@ SIGNS: Final = (
         "national_id",
         r"ssn|ssn_?\w*|sin_?(?:no|number)|social_security\w*|sozialversicherung\w*|sv_?nr"
         r"|passport\w*|reisepass\w*|passeport\w*|ausweis\w*|tax_?(?:payer_?)?id\w*|steuer\w*"
-        r"|steuer_?id|tin|itin|nif|nie|dni|curp|rfc|cpf|cnp|bsn|pesel|nino|nhs_?\w*|insee|nir"
+        r"|steuer_?id|national_?insurance\w*|\w*versicherungsn\w+|personn(?:ummer|r)|rodne_cislo|tin|itin|nif|nie|dni|curp|rfc|cpf|cnp|bsn|pesel|nino|nhs_?\w*|insee|nir"
         r"|numero_secu\w*|codice_fiscale|codicefiscale|aadhaar|medicare_?\w*"
         r"|licen[cs]e_?(?:plate|no|number)|kennzeichen|fue?hrerschein\w*"
         r"|(?:national|tax|fiscal|personal|identity|citizen|driving|driver\w?|id_card)_?"
@@ -137,20 +146,20 @@ SIGNS: Final = (
         "card",
         r"(?:credit_?|debit_?|bank_?|payment_?)?card(?:_?(?:no|nr|num|number|pan))?|cc_?(?:no|num"
         r"|number)|kreditkarte\w*|karten_?n\w+|tarjeta\w*|pan|iban\w*|account_?n\w+|acct_?n\w+"
-        r"|konto_?n\w+|bank_?account\w*|bankverbindung|rib|sort_code|routing_n\w+|bic_?iban",
+        r"|konto_?n\w+|bank_?account\w*|bankkonto|bankverbindung|rib|sort_code|routing_n\w+|bic_?iban",
         frozenset({*WORDS, Kind.NUMBER}),
         "a card or account number",
     ),
     _sign(
         "ip",
-        r"\w*_ip|ip|ip_?(?:v[46]_?)?addr\w*|ipv[46]|\w*_ip_addr\w*|remote_(?:addr|host)"
+        r"\w*_ip|ip|ip_?(?:v[46]_?)?addr\w*|ipv[46]|\w*_ip_addr\w*|(?:remote|source|src|dest|dst|peer|origin)_(?:addr\w*|host)"
         r"|client_addr|adresse_ip|direccion_ip",
         frozenset({*WORDS, Kind.NUMBER, Kind.NETWORK}),
         "a network address of a person's device",
     ),
     _sign(
         "device",
-        r"mac|mac_?addr\w*|user_?agent|browser|device_?(?:id|token|serial|name)|visitor_?id|imei"
+        r"mac|mac_?addr\w*|user_?agent|browser|device_?(?:u?u?id|guid|token|serial|name)|visitor_?id|imei"
         r"|imsi|idfa|gaid|aaid|advertising_id|udid|android_id|client_uuid|fcm\w*|cookie_?id",
         VALUES,
         "what tells a person's device from others",
@@ -160,7 +169,7 @@ SIGNS: Final = (
         "username",
         r"username\w*|user_?name|login\w*|log_in|handle|screen_?name|nick\w*|benutzer(?:name)?"
         r"|utilisateur|usuario|utente|gebruiker(?:snaam)?|account_?name|twitter\w*|instagram\w*"
-        r"|facebook\w*|linkedin\w*|skype\w*|telegram\w*|social_?(?:handle|profile)|alias_?name",
+        r"|facebook\w*|linkedin\w*|skype\w*|telegram\w*|github\w*|tiktok\w*|social_?(?:handle|profile)|alias_?name",
         WORDS,
         "a name that a person goes by",
     ),
@@ -168,13 +177,13 @@ SIGNS: Final = (
         "name",
         r"(?:first|last|middle|full|given|family|maiden|display|contact|customer|client|cust|cli"
         r"|patient|employee|emp|member|owner|holder|sender|recipient|receiver|author|billing"
-        r"|shipping|ship_?to|bill_?to|legal|person|applicant|guest|driver|student|teacher|manager"
+        r"|shipping|ship_?to|bill_?to|legal|person|applicant|guest|driver|student|teacher|manager|second|preferred|previous|former"
         r"|agent|user|doctor|buyer|seller|payer|payee|mother\w?|father\w?|spouse|emergency"
         r"\w*|card_?holder|account_?holder|birth)_?(?:names?|nm)|[flm]_?names?|sur_?name\w*"
         r"|firstname|lastname|fullname|forenames?|names?_(?:first|last|full)|cardholder"
-        r"|recipient|addressee|author|attn|contact(?:_person)?|spouse|next_of_kin"
+        r"|recipient|addressee|author|attn|contact(?:_person)?|spouse|next_of_kin|guardian|beneficiary|signatory|patronymic|middle_initial|initials"
         r"|(?:created|updated|modified|changed|deleted|approved|signed|assigned|entered)_?by"
-        r"|\w*vorname|\w*nachname|familienname|rufname|empfae?nger|ansprechpartner\w*"
+        r"|\w*vorname|\w*nachname|familienname|rufname|empfae?nger|ansprechpartner\w*|kontaktperson"
         r"|sachbearbeiter\w*|inhaber|kontoinhaber|prenom\w*|nom|nom_(?:de_)?famille|nom_complet"
         r"|nombres?|apellidos?|cognome|nome|nome_completo|sobrenome|voornaam|achternaam|naam"
         r"|imie|nazwisko|imie_nazwisko|destinataire|destinatario",
@@ -186,21 +195,21 @@ SIGNS: Final = (
         r"addr|addr_?(?:line_?)?\d*|address\w*|\w+_address|adresse|adres|anschrift|\w*street\w*"
         r"|\w*strasse|str|str_?nr|line_?[123]|house_?n\w+|hausnummer|haus_?nr|apartment|apt|suite"
         r"|direccion|domicilio|endereco|indirizzo|rue|calle|via|straat|ulica|huisnummer|numero_rue"
-        r"|po_?box|postfach",
+        r"|po_?box|postfach|residence|home",
         frozenset({*WORDS, Kind.NUMBER}),
         "where a person lives",
     ),
     _sign(
         "postcode",
         r"zip\w*|zip_?(?:cd|code)|\w+_zip|post(?:al)?_?(?:code|cd)|plz|postleitzahl|code_?postal"
-        r"|codigo_postal|cp|cap|cep|kod_pocztowy",
+        r"|codigo_postal|postal|eircode|cp|cap|cep|kod_pocztowy",
         frozenset({*WORDS, Kind.NUMBER}),
         "where a person lives",
     ),
     _sign(
         "city",
-        r"city|town|village|district|suburb|county|municipality|ort|wohnort|ortsteil|stadt|ville"
-        r"|commune|ciudad|localidad|comune|citta|cidade|plaats|woonplaats|miasto|birth_?place"
+        r"city|town|hometown|locality|village|district|suburb|county|municipality|gemeinde|ort|wohnort|ortsteil|stadt|ville"
+        r"|commune|ciudad|localidad|poblacion|municipio|comune|citta|cidade|plaats|woonplaats|miasto|birth_?place"
         r"|geburtsort|lieu_naissance",
         WORDS,
         "where a person lives",
@@ -208,7 +217,7 @@ SIGNS: Final = (
     _sign(
         "free_text",
         r"\w*notes?|\w*comments?|remarks?|body|\w*messages?|msg|text|\w+_text|content|description"
-        r"|desc|descr|bio|about|subject|title|summary|feedback|review|\w*reason|memo|details?"
+        r"|desc|descr|bio|about|subject|title|summary|feedback|review\w*|hinweis\w*|motif|info|\w+_info|\w*reason|memo|details?"
         r"|instructions?|transcript|answer|question|response|complaint|history|bemerkung\w*"
         r"|notiz\w*|anmerkung\w*|kommentar\w*|beschreibung|nachricht|betreff|verwendungszweck"
         r"|commentaires?|remarques?|observaciones|comentarios?|notas?|note|opis|uwagi|opmerking\w*"
@@ -242,13 +251,29 @@ PEOPLE: Final = re.compile(
 """Tables in which a column called `name` is a person's."""
 
 MACHINERY: Final = re.compile(
-    r"(?:^|_)(?:id|ids|uid|uuid|guid|key|code|sku|ean|gtin|isbn|status|state|type|typ|kind|class"
+    r"(?:^|_)(?:id|ids|uid|uuid|guid|code|sku|ean|gtin|isbn|status|state|type|typ|kind|class"
     r"|level|tier|currency|waehrung|country|land|lang|language|locale|timezone|time_zone|unit"
     r"|category|kategorie|method|channel|priority|version|revision|color|colour|size|slug|enum"
     r"|flag|mode|phase|stage|carrier|schema|table|event|action|role|format|mime|template"
     r"|verified)$"
+    r"|(?:^|_)(?:legacy|natural|business|sort|partition|group|dedup|primary|foreign|external|row"
+    r"|object|cache|parent|idempotency)_key$"
 )
-"""Names of texts that are codes of our own making."""
+"""Names of texts that are codes of our own making; a bare key may open something."""
+
+SWITCH: Final = re.compile(
+    r"(?:^|_)(?:active|enabled|disabled_at|deleted|archived|hidden|visible|public|internal|locked"
+    r"|blocked|verified|confirmed|approved|published|default|primary|main|required|optional|open"
+    r"|closed|paid|shipped|delivered|sent|processed|completed|done|failed|success|valid|invalid"
+    r"|current|latest|test|demo|draft|final|manual|automatic|auto|opt_in|opt_out|subscribed"
+    r"|consent|accepted|read|seen|new|free|taxable|billable|refundable|available|in_stock|featured"
+    r"|on_sale|synced|imported|exported|dirty|flag|premium|aktiv|geloescht|gesperrt|bezahlt"
+    r"|versendet|actif|activo|attivo)$"
+)
+"""Names of yes and no that are about a record, not about a person."""
+
+OF_A_BODY: Final = re.compile(r"(?:^|_)(?:weight|gewicht|height|size|length|level|score|rating)$")
+"""Names of measures that are a person's where the table is about people."""
 
 MEASURE: Final = re.compile(
     r"(?:^|_)(?:id|ids|uid|no|nr|num|number|seq|sequence|index|idx|pos|position|ordinal|sort|rank"

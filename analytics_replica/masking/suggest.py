@@ -20,7 +20,15 @@ from analytics_replica.domain.tables import Column, Identity, Table, TableName
 from analytics_replica.masking.evidence import Evidence
 from analytics_replica.masking.kinds import SPELT, Kind, words_of
 from analytics_replica.masking.policy import Policy
-from analytics_replica.masking.signs import MACHINERY, MEASURE, PROCESS_DATE, sign_of
+from analytics_replica.masking.signs import (
+    MACHINERY,
+    MEASURE,
+    OF_A_BODY,
+    PEOPLE,
+    PROCESS_DATE,
+    SWITCH,
+    sign_of,
+)
 from analytics_replica.masking.treatments import Kind as Done
 from analytics_replica.masking.treatments import Treatment
 from analytics_replica.settings.rules import (
@@ -88,6 +96,11 @@ class _Where:
     classes: Classes
     may_drop: bool
 
+    @property
+    def about_people(self) -> bool:
+        """True if the table's name says that its rows are people."""
+        return PEOPLE.search(self.table_words) is not None
+
     def works(self, rule: Mask, column: Column) -> bool:
         """True if the policy could treat the column so, and it would not pass as it is."""
         done = resolved(rule, self.classes, None)
@@ -134,18 +147,22 @@ def _for_column(column: Column, where: _Where, seen: Evidence) -> Suggestion:
         told = f"{named.reason}; {seen}" if str(seen) else named.reason
         found = _Found(told, _class(proven) or named.holds)
     else:
-        found = _corrected(_by_type(column.name, words, kind), seen, words, where)
+        found = _corrected(_by_type(column.name, words, kind, where), seen, words, where)
     if column.key:
         return _for_key(words, column, found, where)
     return _as_rule(column, found, where)
 
 
-def _by_type(name: str, words: str, kind: Kind) -> _Found:
-    if kind in {Kind.FLAG, Kind.MOMENT, Kind.UUID}:
+def _by_type(name: str, words: str, kind: Kind, where: _Where) -> _Found:
+    if kind in {Kind.MOMENT, Kind.UUID}:
         return _KEPT[kind]
     if not _is_readable(name, words):
         return _Found("its name is in a script that is not known here", decide=True)
     match kind:
+        case Kind.FLAG if SWITCH.search(words):
+            return _KEPT[kind]
+        case Kind.NUMBER if where.about_people and OF_A_BODY.search(words):
+            return _Found("a measure in a table about people", decide=True)
         case Kind.NUMBER if MEASURE.search(words):
             return _KEPT[kind]
         case Kind.DATE if PROCESS_DATE.search(words):
@@ -168,7 +185,7 @@ _KEPT: Final[Mapping[Kind, _Found]] = {
     Kind.UUID: _Found("an identifier", kept=True),
 }
 
-_IDENTIFIER: Final = re.compile(r"(?:^|_)(?:ids?|uid|uuid|guid|ref|key|checksum|sha\d*|md5|etag)$")
+_IDENTIFIER: Final = re.compile(r"(?:^|_)(?:ids?|uid|uuid|guid|ref|checksum|sha\d*|md5|etag)$")
 
 
 def _corrected(found: _Found, seen: Evidence, words: str, where: _Where) -> _Found:
@@ -188,7 +205,7 @@ def _corrected(found: _Found, seen: Evidence, words: str, where: _Where) -> _Fou
     if like == "free_text":
         return _Found(said, like)
     # Names are not proven: products have such, too. In a table of people they most likely are.
-    is_likely = like != "name" or sign_of("name", Kind.TEXT, where.table_words) is not None
+    is_likely = like != "name" or where.about_people
     return _Found(said, like if is_likely else None, decide=True)
 
 

@@ -37,62 +37,83 @@ email | text email email; varchar EMAIL_ADDRESS email; text userEmail email; tex
 email | varchar KundenEmail email; text correo_electronico email; text courriel email
 email | text mail2 email; text emailaddress email; text contact_email_primary email
 email | text[] cc_emails emails; text adres_email email; text txtEmail email; text c4 email
-email | text login email; text kontakt email
+email | text login email; text kontakt email; text work_email email; text ReplyTo email
+email | text invoice_mailbox email; text emailAdresse email; text notify_to email
 phone | text phone phone; varchar phoneNumber phone; text mobile_no phone
 phone | bigint handynummer bare_phone; text Telefonnummer phone; text tel phone
 phone | text telefon_privat phone; varchar FAX_NO phone; text numero_telefono phone_es
 phone | text telefono phone_es; text whatsapp phone; text msisdn bare_phone
 phone | text telephone_portable phone; text telefoonnummer phone; text komorka phone
 phone | text c7 phone; bigint c17 bare_phone; text contact_no phone; text home_phone_2 phone
-phone | text ruf phone_de; bigint телефон bare_phone
+phone | text ruf phone_de; bigint телефон bare_phone; text cellphone phone
+phone | text day_time_contact phone; text gsm phone; text landline phone; text mobilnummer phone
 name | text first_name first; varchar lastName last; text FULL_NAME full; text customer_name full
 name | text Vorname first; text nachname last; text prenom first; text nom_de_famille last
 name | text apellidos last; text nombre first; text cognome last; text voornaam first
 name | text nazwisko last; text fname first; text lname last; text cust_nm full
 name | text emergency_contact_name full; text created_by full; text Ansprechpartner full
 name | text Empfänger full; text cardholder full; text next_of_kin full; text shipTo_name full
-name | text имя first; text f12 full; text[] guest_names names
+name | text имя first; text f12 full; text[] guest_names names; text surname last
+name | text patronymic first; text middle_initial first; text signatory full
+name | text beneficiary full; text Kontaktperson full; text imię first; text second_name last
+name | text preferred_name first; text guardian full
 username | text username user; varchar login_name user; text nickname user
 username | text twitter_handle user; text Benutzername user; text usuario user
-username | text screenName user; text skype user
+username | text screenName user; text skype user; text account_login user; text nick user
+username | text github user
 birth_date | date date_of_birth birth; date dob birth; text birthdate birth
 birth_date | date Geburtsdatum birth; date fecha_nacimiento birth; date date_naissance birth
 birth_date | date data_urodzenia birth; int birth_year year; date geb_dat birth; date bday birth
-birth_date | date d3 birth
+birth_date | date d3 birth; date birthday birth; date data_nascimento birth
+birth_date | date geboortedatum birth; date yob birth
 free_text | text notes prose; text comment prose; text Bemerkungen prose
 free_text | text internal_remarks prose; text observaciones prose; text commentaire prose
 free_text | text body prose; text uwagi prose; text delivery_instructions prose
 free_text | text cancelReason prose; text search_query prose; text ticket_description prose
-free_text | text x9 prose; text last_message prose; text feedback prose
+free_text | text x9 prose; text last_message prose; text feedback prose; text remark prose
+free_text | text additional_info prose; text reviewText prose; text Hinweis prose
+free_text | text motif prose; text log_entry prose
 ip | inet ip ip; text ip_address ip; text last_login_ip ip; varchar remoteAddr ip; inet peer ip
-ip | text clientIp ip; text host4 ip; text adresse_ip ip
+ip | text clientIp ip; text host4 ip; text adresse_ip ip; text ipaddr ip; text source_address ip
+ip | inet origin ip
 device | text user_agent agent; macaddr mac mac; text imei imei; text device_id hex
 device | text mac_address mac; text idfa uuid; text visitor_id hex; text ua agent
 address | text street street; text address_line1 street; text Straße street
 address | text strasse_hausnr street; text direccion street; text adresse street
 address | text shipping_address street; text calle street; text addr2 street
-address | text indirizzo street; text ulica street; text loc1 street
+address | text indirizzo street; text ulica street; text loc1 street; text residence street
+address | text home_address street; text address_2 street; text Anschrift street
+address | text endereco street
 postcode | text postcode postcode; varchar zip_code zip; text PLZ zip; int zip zip
 postcode | text code_postal zip; text postalCode postcode; text codigo_postal zip
-postcode | text pc2 postcode
+postcode | text pc2 postcode; text postal zip; text ZipPostal zip; text eircode postcode
 city | text city city; text Wohnort city; text ville city; text ciudad city; text birth_place city
-city | text ort city; text town city; text woonplaats city
+city | text ort city; text town city; text woonplaats city; text locality city; text hometown city
+city | text gemeinde city; text poblacion city
 national_id | text ssn ssn; text national_id pesel; varchar taxId ssn; text steuer_id idnr
 national_id | text dni dni; text pesel pesel; text passport_no passport
 national_id | text codice_fiscale fiscale; text cpf cpf; bigint personal_number idnr; text bsn bsn
-national_id | text c11 pesel; text drivers_license passport
+national_id | text c11 pesel; text drivers_license passport; text nationalInsuranceNumber ssn
+national_id | text rodne_cislo pesel; text personnummer pesel; text vat_id_person ssn
+national_id | text nhs_number bsn; text sozialversicherungsnummer idnr; text tax_code fiscale
 card | varchar card_number card; text iban iban; text cc_num card; text accountNumber iban
 card | text kontonummer iban; text credit_card card; text IBAN_customer iban; text c12 card
-card | text zahlweg iban
+card | text zahlweg iban; text cardNo card; text iban_code iban; text bankkonto iban
+card | text pan_number card
 secret | text password_hash bcrypt; text passwordDigest bcrypt; text api_key hex
 secret | text reset_token hex; text Kennwort bcrypt; text pw bcrypt; text totp_secret hex
 secret | text session_key hex; text f8 bcrypt; text fcm_token hex; text contrasena bcrypt
-secret | bytea salt none; uuid refresh_token uuid; text blob1 jwt
+secret | bytea salt none; uuid refresh_token uuid; text blob1 jwt; text pwd_hash bcrypt
+secret | text client_secret hex; text auth_token hex; text security_answer word
+secret | text recovery_key hex; text webhook_secret hex
 private | text gender mf; enum geschlecht mf; text religion word; text diagnosis_code word
 private | int age count; numeric salary money; numeric Gehalt money; text marital_status word
 private | bytea photo none; numeric latitude money; numeric lng money; bool is_pregnant none
 private | text blood_type word; text nationality word; bool smoker none; numeric salario money
-private | text ethnicity word
+private | text ethnicity word; text sexual_orientation word; text religion_id word
+private | numeric monthly_income money; text disability word; int household_size count
+private | text ethnic_group word; text allergies word; numeric body_weight money
+private | text political_party word; bool has_children none
 keep | bigint id serial; uuid customer_id uuid; int quantity count; numeric total_amount money
 keep | text sku sku; timestamptz created_at moment; timestamptz updatedAt moment
 keep | bool is_active none; text currency code; text status code; enum order_state code
@@ -105,11 +126,16 @@ keep | int anzahl count; text kategorie code; int stock_level count; timestamptz
 keep | text mime_type code; int sort_order count; numeric tax_rate money; numeric preis money
 keep | int nb_points count; text payment_method code; date shipped_on day
 keep | bigint file_size_bytes serial; int duration_seconds count; text event_kind code
-keep | uuid external_uuid uuid
+keep | uuid external_uuid uuid; bigint order_id serial; text order_status code
+keep | timestamptz last_seen_at moment; numeric shipping_cost money; int page_count count
+keep | uuid batch_uuid uuid; bool archived none; text warehouse_code code; date due_date day
+keep | text event_type code; int attempts count; numeric vat_amount money
+keep | bigint invoice_no serial
 open | text foo word; text val1 word; jsonb attributes none; jsonb payload none; text tags word
 open | date d1 day; enum mood word; text c1 sku; numeric n4 money; text[] labels none
 open | text misc word; text extra_3 sku; text material word; text group_label word
-open | text slogan prose
+open | text slogan prose; text department word; text model sku; text brand word
+open | numeric coefficient money; text source_system code
 """.strip()
 
 FIRST: Final = ("Anna", "José", "Müge", "Jean-Luc", "Siân", "Łukasz", "Ivo", "Zoë", "Omar", "Mei")
