@@ -49,6 +49,13 @@ EPILOG: Final = epilog(
     WarehouseUnreachable,
 )
 
+EveryOption = Annotated[
+    bool, typer.Option("--all", help="Also columns that replica.yaml lists already.")
+]
+WriteOption = Annotated[
+    bool, typer.Option("--write", help="Add the unlisted columns of listed tables to the file.")
+]
+
 Proposed = Mapping[TableName, Mapping[str, Suggestion]]
 
 
@@ -63,12 +70,8 @@ def suggest_command(
     catalog: CatalogOption = None,
     sample: SampleOption = False,
     rows: RowsOption = SAMPLED_ROWS,
-    every: Annotated[
-        bool, typer.Option("--all", help="Also columns that replica.yaml lists already.")
-    ] = False,
-    write: Annotated[
-        bool, typer.Option("--write", help="Add the unlisted columns of listed tables to the file.")
-    ] = False,
+    every: EveryOption = False,
+    write: WriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Propose a rule for every column that nobody classified, as lines for replica.yaml.
