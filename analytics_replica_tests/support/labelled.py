@@ -106,6 +106,7 @@ secret | text session_key hex; text f8 bcrypt; text fcm_token hex; text contrase
 secret | bytea salt none; uuid refresh_token uuid; text blob1 jwt; text pwd_hash bcrypt
 secret | text client_secret hex; text auth_token hex; text security_answer word
 secret | text recovery_key hex; text webhook_secret hex
+private | bool left_handed none; bool likes_meat none; bool on_probation none
 private | text gender mf; enum geschlecht mf; text religion word; text diagnosis_code word
 private | int age count; numeric salary money; numeric Gehalt money; text marital_status word
 private | bytea photo none; numeric latitude money; numeric lng money; bool is_pregnant none
