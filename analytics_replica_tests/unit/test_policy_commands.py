@@ -139,19 +139,17 @@ def test_the_file_is_replaced_whole_and_only_if_it_says_what_was_meant(tmp_path:
     add_columns(load_settings(file, {}), ADDED)
     columns = load_settings(file, {}).replica.tables["shop.orders"].columns
     assert list(columns) == ["id", "email", "document", "phone", "odd: name"]
-    # An anchor: a line behind the last column of one table would be one of the other's, too.
-    shared = GOOD.replace("columns:\n", "columns: &all\n", 1)
+    # An anchor: what is added to the columns of one table is added to the other's, too.
+    orders = GOOD.index("    columns:\n")
     shared = (
-        shared[: shared.index("    columns: {")]
-        + "    columns: *all\n"
+        GOOD[:orders]
+        + "    columns: &all {id: keep}\n  shop.people:\n    columns: *all\n"
         + GOOD[GOOD.index("landing") :]
     )
     file.write_text(shared, encoding="utf-8")
+    only = {TableName("shop", "orders"): ADDED[TableName("shop", "orders")]}
     with pytest.raises(SettingsInvalid, match="lines cannot be added"):
-        add_columns(
-            load_settings(file, {}),
-            {TableName("shop", "orders"): ADDED[TableName("shop", "orders")]},
-        )
+        add_columns(load_settings(file, {}), only)
     assert file.read_text(encoding="utf-8") == shared
 
 
