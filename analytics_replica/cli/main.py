@@ -20,6 +20,7 @@ from analytics_replica.cli import (
     doctor,
     init,
     night,
+    policy,
     recover,
     resync,
     source,
@@ -48,6 +49,7 @@ app = typer.Typer(
 app.add_typer(demo.app, name="demo")
 app.command("init", epilog=init.EPILOG)(init.init_command)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor_command)
+app.add_typer(policy.app, name="policy")
 app.add_typer(source.app, name="source")
 app.command("capture", epilog=capture.EPILOG)(capture.capture_command)
 app.command("resync", epilog=resync.EPILOG)(resync.resync_command)

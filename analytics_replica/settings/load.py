@@ -7,15 +7,15 @@ Not here: the keys themselves (schema.py). Below this module, values are passed.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import dotenv
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import SettingsInvalid
@@ -26,6 +26,11 @@ from analytics_replica.settings.secrets import MaskingKeys, Secrets
 
 ENVIRONMENT_FILES: Final = (".env", ".demo/demo.env")
 """Read beside replica.yaml, the first that exists; the real environment wins over both."""
+
+
+KeyPath = tuple[str, ...]
+Lines = Mapping[KeyPath, int]
+"""Path of keys → the line on which the last of them stands."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Settings:
     tables: Mapping[TableName, TableRules]
     patterns: Mapping[str, ClassRule]
     secrets: Secrets
+    lines: Lines = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def root(self) -> Path:
@@ -56,6 +62,12 @@ class Settings:
         url = self.replica.landing.url
         return url if "://" in url else str(self.path(Path(url)))
 
+    def line_of(self, table: TableName, column: str | None = None) -> int:
+        """The line of replica.yaml that says what happens to the table, or to its column."""
+        written = next(w for w in self.replica.tables if TableName.parse(w) == table)
+        below = () if column is None else ("columns", column)
+        return _line(self.lines, ("tables", written, *below))
+
     def staging_name(self, table: TableName) -> str:
         """The table's name in staging, and in asset keys."""
         return self.tables[table].alias or table.name
@@ -67,7 +79,12 @@ def load_settings(file: Path, environ: Mapping[str, str]) -> Settings:
     SettingsInvalid names the first thing that is wrong: the key, the line, and what would fit.
     """
     file = file.absolute()
-    data, lines = _parse(file)
+    return settings_of(_text(file), file, environ)
+
+
+def settings_of(text: str, file: Path, environ: Mapping[str, str]) -> Settings:
+    """As `load_settings`, for a text that stands, or stood, in this file."""
+    data, lines = _parse(file, text)
     try:
         replica = ReplicaFile.model_validate(data)
     except ValidationError as cause:
@@ -77,8 +94,8 @@ def load_settings(file: Path, environ: Mapping[str, str]) -> Settings:
     except RuleUnfit as cause:
         raise _wrong(file, lines, cause.at, cause.reason) from None
     known = {**_environment_file(file.parent), **environ}
-    tables = dict(_tables(file, replica, rules))
-    return Settings(file, replica, tables, rules.patterns, Secrets(known))
+    tables = dict(_tables(file, lines, replica, rules))
+    return Settings(file, replica, tables, rules.patterns, Secrets(known), lines)
 
 
 def masking_keys(settings: Settings) -> MaskingKeys:
@@ -95,22 +112,23 @@ def _environment_file(folder: Path) -> dict[str, str]:
 
 
 def _tables(
-    file: Path, replica: ReplicaFile, resolved: Rules
+    file: Path, lines: Lines, replica: ReplicaFile, resolved: Rules
 ) -> Iterator[tuple[TableName, TableRules]]:
     taken: dict[str, str] = {}
     for written, rules in replica.tables.items():
+        at = f"{file.name} line {_line(lines, ('tables', written))}"
         try:
             table = TableName.parse(written)
         except ValueError:
             raise SettingsInvalid(
-                what=f"{file.name}: `tables.{written}` is not written as schema.name.",
+                what=f"{at}: `tables.{written}` is not written as schema.name.",
                 why="A table is found by its schema and its name.",
                 next='Write for example `shop.orders`, or `"My Schema"."My Table"`.',
             ) from None
         alias = rules.alias or table.name
         if alias in taken:
             raise SettingsInvalid(
-                what=f"{file.name}: {written} and {taken[alias]} would both be staging.{alias}.",
+                what=f"{at}: {written} and {taken[alias]} would both be staging.{alias}.",
                 why="Two tables cannot share one name in staging.",
                 next=f"Give one of them an `alias`, for example {table.schema}_{table.name}.",
             )
@@ -118,20 +136,25 @@ def _tables(
         yield table, rules.model_copy(update={"columns": resolved.tables[written]})
 
 
-def _parse(file: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
+def _text(file: Path) -> str:
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as cause:
+        reason = f"byte {cause.start + 1} is not UTF-8"
     except OSError as cause:
-        raise SettingsInvalid(
-            what=f"{file} cannot be read: {cause.strerror}.",
-            why="Nothing is known of what to copy, mask and publish.",
-            next="Run in the directory of replica.yaml, pass --config, or write one with "
-            "`analytics-replica init`.",
-        ) from None
-    lines: dict[tuple[str, ...], int] = {}
+        reason = str(cause.strerror)
+    raise SettingsInvalid(
+        what=f"{file} cannot be read: {reason}.",
+        why="Nothing is known of what to copy, mask and publish.",
+        next="Run in the directory of replica.yaml, pass --config, or write one with "
+        "`analytics-replica init`.",
+    )
+
+
+def _parse(file: Path, text: str) -> tuple[Any, Lines]:
+    lines: dict[KeyPath, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _index(file, node, (), lines)
+        _index(file, yaml.compose(text, Loader=yaml.SafeLoader), (), lines)
         return yaml.safe_load(text), lines
     except yaml.YAMLError as cause:
         mark = getattr(cause, "problem_mark", None)
@@ -143,9 +166,11 @@ def _parse(file: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
         ) from None
 
 
-def _index(
-    file: Path, node: yaml.Node | None, at: tuple[str, ...], lines: dict[tuple[str, ...], int]
-) -> None:
+def _index(file: Path, node: yaml.Node | None, at: KeyPath, lines: dict[KeyPath, int]) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for position, element in enumerate(node.value):
+            lines[(*at, str(position))] = element.start_mark.line + 1
+            _index(file, element, (*at, str(position)), lines)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             path = (*at, str(key.value))
@@ -160,37 +185,30 @@ def _index(
             _index(file, value, path, lines)
 
 
-def _explained(
-    file: Path, lines: Mapping[tuple[str, ...], int], cause: ValidationError
-) -> SettingsInvalid:
+def _explained(file: Path, lines: Lines, cause: ValidationError) -> SettingsInvalid:
     # Of a value that may be one of several things, the deepest complaint is about the best match;
     # a mistyped key is both unknown and missing, and the unknown one is what to fix.
     problems = cause.errors(include_url=False, include_input=False)
     telling = ("value_error", "extra_forbidden")
     problem = max(problems, key=lambda p: (len(p["loc"]), p["type"] in telling))
-    steps = (str(part) for part in problem["loc"])
-    # pydantic puts its own names between ours where a value may be one of several things.
-    path = tuple(s for s in steps if s != "Mask" and not s.startswith(("literal[", "function-")))
-    while path and path not in lines and path[:-1] in lines:
-        if problem["type"] == "missing":
-            break
-        path = path[:-1]
+    said = problem["msg"].removeprefix("Value error, ")
+    path = _named(lines, _written(lines, problem["loc"]), said)
+    if problem["type"] != "missing":
+        while path and path not in lines:
+            path = path[:-1]
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], _valid_keys(path[:-1]), n=1, cutoff=0.5)
+        valid = _valid_keys(path[:-1])
+        near = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0.5)
         hint = f"Did you mean `{near[0]}`?" if near else "Remove it."
-        valid = ", ".join(sorted(_valid_keys(path[:-1])))
-        line = _line(lines, path)
         return SettingsInvalid(
-            what=f"{file.name} line {line}: unknown key `{'.'.join(path)}`.",
+            what=f"{file.name} line {_line(lines, path)}: unknown key `{'.'.join(path)}`.",
             why="A key that nobody reads is a decision that has no effect.",
-            next=f"{hint} Valid keys there: {valid}.",
+            next=f"{hint} Valid keys there: {', '.join(valid)}.",
         )
-    return _wrong(file, lines, path, problem["msg"].removeprefix("Value error, "))
+    return _wrong(file, lines, path, said)
 
 
-def _wrong(
-    file: Path, lines: Mapping[tuple[str, ...], int], path: tuple[str, ...], reason: str
-) -> SettingsInvalid:
+def _wrong(file: Path, lines: Lines, path: KeyPath, reason: str) -> SettingsInvalid:
     return SettingsInvalid(
         what=f"{file.name} line {_line(lines, path)}: `{'.'.join(path) or 'the file'}`: {reason}.",
         why="The settings are checked whole before anything runs.",
@@ -198,22 +216,49 @@ def _wrong(
     )
 
 
-def _line(lines: Mapping[tuple[str, ...], int], path: tuple[str, ...]) -> int:
+def _written(lines: Lines, steps: Sequence[int | str]) -> KeyPath:
+    """The path without the names that pydantic adds where a value may be several things.
+
+    A column may be called like one of them.
+    """
+    path: KeyPath = ()
+    for step in map(str, steps):
+        is_pydantics = step == "Mask" or step.startswith(("literal[", "function-"))
+        if (*path, step) in lines or not is_pydantics:
+            path = (*path, step)
+    return path
+
+
+def _named(lines: Lines, path: KeyPath, said: str) -> KeyPath:
+    """The one key below the path that the complaint names, if it names one; else the path."""
+    for word in re.findall(r"[`']([^`']+)[`']|^(\w+)", said):
+        below = [
+            p for p in lines if p[: len(path)] == path and p[-1] in word and len(p) > len(path)
+        ]
+        if len(below) == 1:
+            return below[0]
+    return path
+
+
+def _line(lines: Lines, path: KeyPath) -> int:
+    """The line of the path, or of what stands nearest above it."""
     return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
 
 
-def _valid_keys(path: tuple[str, ...]) -> list[str]:
+def _valid_keys(path: KeyPath) -> list[str]:
     model: Any = ReplicaFile
     for part in path:
-        fields = _by_key(model) if _is_model(model) else {}
+        fields = _fields(model)
         if part in fields:
-            model = _inner(fields[part].annotation)
-    return sorted(_by_key(model)) if _is_model(model) else []
+            model = _inner(fields[part])
+    return sorted(_fields(model))
 
 
-def _by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The model's fields by the keys that a person writes."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
+def _fields(model: Any) -> dict[str, Any]:
+    """The keys as replica.yaml writes them → what they hold."""
+    if not _is_model(model):
+        return {}
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
 def _is_model(candidate: Any) -> bool:

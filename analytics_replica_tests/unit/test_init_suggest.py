@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_replica.domain.tables import Column, Table, TableName
+from analytics_replica.domain.tables import Column, Identity, Table, TableName
+from analytics_replica.masking.evidence import look_at
 from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.suggest import Suggestion, suggest
 from analytics_replica.masking.treatments import Kind, Treatment
 from analytics_replica.postgres.type_names import type_name
-from analytics_replica.settings.rules import Mask
+from analytics_replica.settings.rules import Mask, resolved
 
 OID = {
     "text": 25,
@@ -36,11 +37,14 @@ def of(name: str, kind: str, *, table: str = "things", key: bool = False) -> Sug
 
 
 def said(name: str, kind: str, **options: object) -> str:
-    """The suggested rule in one word: keep, drop, a mask, or decide."""
+    """The suggested rule in short: keep, decide, a class, or a class and its mask."""
     found = of(name, kind, **options)  # type: ignore[arg-type]  # table and key, as the tests say
     if found.decide:
         return "decide"
-    return found.rule.name if isinstance(found.rule, Mask) else found.rule
+    if not isinstance(found.rule, Mask):
+        return found.rule
+    own = [text for text in (found.rule.mask, "elements" * found.rule.elements) if text]
+    return " ".join([str(found.holds), *own])
 
 
 @pytest.mark.parametrize(
@@ -60,29 +64,33 @@ def said(name: str, kind: str, **options: object) -> str:
         ("email", "text", "email"),
         ("EMail", "varchar", "email"),
         ("contact_email", "text", "email"),
-        ("phone", "bigint", "token"),
-        ("Telefonnummer", "text", "token"),
-        ("first_name", "text", "token"),
-        ("lastName", "varchar", "token"),
-        ("Straße", "text", "token"),
-        ("postal_code", "varchar", "token"),
-        ("ip_address", "inet", "token"),
-        ("peer", "inet", "token"),
-        ("tax_id", "bigint", "token"),
-        ("ssn", "text", "token"),
-        ("card_number", "varchar", "last4"),
-        ("iban", "text", "last4"),
-        ("date_of_birth", "date", "year"),
-        ("birthday", "text", "null"),
-        ("Geburtsdatum", "date", "year"),
-        ("notes", "text", "null"),
-        ("body", "text", "null"),
-        ("gender", "enum", "null"),
-        ("salary", "numeric", "null"),
-        ("photo", "bytea", "null"),
-        ("password_hash", "text", "drop"),
-        ("api_key", "text", "drop"),
-        ("resetToken", "uuid", "drop"),
+        ("phone", "bigint", "phone"),
+        ("Telefonnummer", "text", "phone"),
+        ("first_name", "text", "name"),
+        ("lastName", "varchar", "name"),
+        ("Straße", "text", "address"),
+        ("postal_code", "varchar", "postcode"),
+        ("ip_address", "inet", "ip"),
+        ("peer", "inet", "ip"),
+        ("tax_id", "bigint", "national_id"),
+        ("ssn", "text", "national_id"),
+        ("card_number", "varchar", "card"),
+        ("iban", "text", "card"),
+        ("card_number", "bigint", "card null"),
+        ("emails", "text[]", "email elements"),
+        ("blood_type", "text", "private"),
+        ("reason_code", "text", "keep"),
+        ("date_of_birth", "date", "birth_date"),
+        ("birthday", "text", "birth_date null"),
+        ("Geburtsdatum", "date", "birth_date"),
+        ("notes", "text", "free_text"),
+        ("body", "text", "free_text"),
+        ("gender", "enum", "private"),
+        ("salary", "numeric", "private"),
+        ("photo", "bytea", "private"),
+        ("password_hash", "text", "secret"),
+        ("api_key", "text", "secret"),
+        ("resetToken", "uuid", "secret"),
         ("attributes", "jsonb", "decide"),
         ("foo", "text", "decide"),
         ("tags", "text[]", "decide"),
@@ -98,7 +106,7 @@ def test_a_column_is_judged_by_its_name_and_type(name: str, kind: str, rule: str
 
 
 def test_a_name_is_a_persons_in_a_table_of_people() -> None:
-    assert said("name", "text", table="legacy_users") == "token"
+    assert said("name", "text", table="legacy_users") == "name"
 
 
 def test_what_waits_for_a_decision_is_null_or_an_empty_object_meanwhile() -> None:
@@ -108,9 +116,48 @@ def test_what_waits_for_a_decision_is_null_or_an_empty_object_meanwhile() -> Non
 
 def test_a_key_keeps_rows_apart_even_if_it_is_personal_or_unknown() -> None:
     assert said("id", "uuid", key=True) == "keep"
-    assert of("email", "text", key=True).rule == Mask(mask="token", domain="email")
+    exact = {"class": "email", "mask": "token", "domain": "email_exact", "normalise": "none"}
+    assert of("email", "text", key=True).rule == Mask.model_validate(exact)
+    assert said("full_name", "text", key=True) == "name"
     assert of("foo", "text", key=True).rule == Mask(mask="token", domain="foo")
     assert said("password", "text", key=True) == "decide"
+
+
+def test_nothing_is_dropped_from_a_table_that_logs_whole_rows() -> None:
+    column = Column("password", OID["text"], -1, "text")
+    whole = Table(TableName("public", "things"), (column,), Identity.FULL)
+    found = suggest(whole)["password"]
+    assert isinstance(found.rule, Mask)
+    assert (found.holds, found.rule.mask) == ("secret", "null")
+
+
+def seen(name: str, kind: str, *values: str) -> Suggestion:
+    column = Column(name, OID[kind], -1, kind)
+    table = Table(TableName("public", "things"), (column,))
+    return suggest(table, {name: look_at(values, array=kind.endswith("[]"))})[name]
+
+
+def test_values_can_overrule_a_name_that_says_machinery_but_never_make_a_column_kept() -> None:
+    emails = [f"ada{n}@example.org" for n in range(40)]
+    assert seen("status", "text", *emails).holds == "email"
+    assert seen("login", "text", *emails).holds == "email"
+    assert seen("notes", "text", *emails).holds == "free_text"
+    assert seen("email", "text", "open", "closed", "open").holds == "email"
+    assert seen("foo", "text", *["a", "b"] * 50).rule == Mask(mask="null")
+
+
+def test_a_few_personal_values_among_codes_wait_for_a_person() -> None:
+    found = seen("code", "text", *["A1", "B2"] * 99, "ada@example.org", "bob@example.org")
+    assert (found.holds, found.decide) == ("free_text", True)
+    assert "1 % of 200 sampled values are e-mail addresses" in found.reason
+
+
+def test_an_override_of_a_class_that_keeps_is_never_proposed() -> None:
+    table = Table(TableName("public", "things"), (Column("city", OID["text"], -1, "text"),))
+    kept = Mask.model_validate({"mask": "keep", "because": "only the largest cities"})
+    found = suggest(table, classes={"city": kept})["city"]
+    assert isinstance(found.rule, Mask)
+    assert found.rule.mask == "null"
 
 
 NAMES = st.sampled_from(["email", "phone", "ссн", "a b", "token", "dob", "card", "note", "x", "ip"])
@@ -125,10 +172,9 @@ COLUMNS = st.builds(
 @given(st.lists(COLUMNS, min_size=1, max_size=8, unique_by=lambda column: column.name))
 def test_every_suggestion_is_one_that_the_policy_accepts(columns: list[Column]) -> None:
     table = Table(TableName("s", "t"), tuple(columns))
+    rules = {name: resolved(found.rule, {}, "US") for name, found in suggest(table).items()}
     treatments = {
-        name: Treatment(Kind.MASK, found.rule)
-        if isinstance(found.rule, Mask)
-        else Treatment(Kind(found.rule))
-        for name, found in suggest(table).items()
+        name: Treatment(Kind.MASK, rule) if isinstance(rule, Mask) else Treatment(Kind(rule))
+        for name, rule in rules.items()
     }
     Policy({table.name: treatments}).check(table)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import SettingsInvalid
 from analytics_replica.settings.load import Settings, load_settings, masking_keys
 
@@ -58,6 +59,83 @@ def test_a_wrong_key_is_named_with_its_line_and_the_nearest_valid_one(
     with pytest.raises(SettingsInvalid) as refused:
         load(tmp_path, GOOD.replace(good, wrong, 1))
     assert says in str(refused.value)
+
+
+POLICY = """
+source:
+  dsn: {env: SOURCE}
+  copy_directory: copy
+masking:
+  keys:
+    k1: {env: KEY}
+  active_key: k1
+  classes:
+    email: {mask: email, domain: email}
+  patterns:
+    "shop.*.email*": {class: email}
+tables:
+  shop.orders:
+    columns:
+      id: keep
+      email:
+        class: email
+      phone: {class: phone}
+      literal[x]: keep
+      Mask:
+        mask: json
+        paths:
+          tier: keep
+          contact.email: {class: email}
+  crm.people:
+    columns:
+      id: keep
+landing: {url: landing}
+warehouse: {dsn: {env: WAREHOUSE}}
+gold: {project_dir: dbt_project}
+"""
+
+
+@pytest.mark.parametrize(
+    ("good", "wrong", "line", "says"),
+    [
+        ("        class: email\n", "        class: emial\n", 18, "columns.email.class`"),
+        ("        class: email\n", "        clas: email\n", 18, "Did you mean `class`"),
+        ("        mask: json", "        mask: jsn", 22, "columns.Mask.mask`"),
+        ("          tier: keep", "          tier: kept", 24, "columns.Mask.paths.tier`"),
+        ("{class: email}\n  crm", "{class: emial}\n  crm", 25, "paths.contact.email.class`"),
+        ("literal[x]: keep", "literal[x]: kept", 20, "columns.literal[x]`"),
+        ("  active_key: k1", "  active_key: k9", 8, "`masking.active_key`"),
+        ("k1: {env: KEY}", "k1: {}", 7, "exactly one of `env` and `file`"),
+        ("email: {mask: email, domain: email}", "email: {mask: email}", 10, "domain"),
+        ('"shop.*.email*": {class: email}', '"shop.email": {class: email}', 12, "shop.email"),
+        ("{class: email}\ntables", '{mask: keep, because: "it may"}\ntables', 12, "patterns"),
+        ("phone: {class: phone}", "phone: {class: phone, domain: email}", 19, "would not join"),
+        ("  crm.people:", "  people:", 26, "not written as schema.name"),
+        ("  crm.people:", "  crm.orders:", 26, "would both be staging.orders"),
+    ],
+)
+def test_every_complaint_about_a_policy_names_the_line_of_the_offending_key(
+    tmp_path: Path, good: str, wrong: str, line: int, says: str
+) -> None:
+    load(tmp_path, POLICY)
+    assert POLICY.count(good) == 1
+    with pytest.raises(SettingsInvalid) as refused:
+        load(tmp_path, POLICY.replace(good, wrong, 1))
+    assert refused.value.what.startswith(f"replica.yaml line {line}: ")
+    assert says in str(refused.value)
+
+
+def test_the_line_of_every_rule_is_known(tmp_path: Path) -> None:
+    settings = load(tmp_path, POLICY)
+    orders = TableName("shop", "orders")
+    assert [settings.line_of(orders, name) for name in ("id", "email", "Mask")] == [16, 17, 21]
+    assert settings.line_of(TableName("crm", "people")) == 26
+
+
+def test_a_file_that_is_not_utf_8_is_refused_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "replica.yaml").write_bytes(b"source: \xff\n")
+    with pytest.raises(SettingsInvalid, match="byte 9 is not UTF-8"):
+        load_settings(tmp_path / "replica.yaml", {})
 
 
 def test_two_tables_with_one_staging_name_need_an_alias(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def _models(of: Draft, tables: list[TableName], models: Mapping[TableName, str])
 
 
 def _base_view(of: Draft, table: TableName) -> str:
-    kept = [name for name, found in of.suggestions[table].items() if found.rule != "drop"]
+    kept = [name for name, found in of.suggestions[table].items() if not found.drops]
     renamed = distinct({name: snake(name, "field") for name in kept})
     columns = [
         in_dbt(name)

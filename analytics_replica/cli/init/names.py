@@ -10,7 +10,7 @@ import re
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Final, TypeVar
 
-from analytics_replica.masking.suggest import words_of
+from analytics_replica.masking.kinds import words_of
 from analytics_replica.postgres.identifiers import MAX_IDENTIFIER_BYTES, name
 
 Key = TypeVar("Key", bound=Hashable)

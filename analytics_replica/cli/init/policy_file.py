@@ -8,16 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import wrap
-from typing import Final
 
 from analytics_replica.cli.init.names import distinct, in_yaml, is_plain, snake
+from analytics_replica.cli.rules_in_yaml import UNDECIDED, with_reason
 from analytics_replica.domain.batches import RESERVED_PREFIX
 from analytics_replica.domain.tables import Identity, Table, TableName
-from analytics_replica.masking.signs import NULL
 from analytics_replica.masking.suggest import Suggestion, suggest
-from analytics_replica.settings.rules import Mask
-
-UNDECIDED: Final = "# decide:"
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def draft(tables: Mapping[TableName, Table]) -> Draft:
     return Draft(
         ordered,
         _staging_names([table.name for table in captured]),
-        {name: _suggested(table) for name, table in ordered.items()},
+        {name: suggest(table) for name, table in ordered.items()},
         left_out,
     )
 
@@ -81,50 +77,16 @@ def _table_lines(of: Draft, table: Table) -> Sequence[str]:
         lines.append(f"  alias: {in_yaml(alias)}")
     lines.append("  columns:")
     for column, suggestion in of.suggestions[table.name].items():
-        lines.append(f"    {in_yaml(column)}: {_rule(suggestion)}{_comment(suggestion)}")
+        lines.append(f"    {in_yaml(column)}: {with_reason(suggestion)}")
     return lines
-
-
-def _rule(suggestion: Suggestion) -> str:
-    rule = suggestion.rule
-    if not isinstance(rule, Mask):
-        return rule
-    parts = {"mask": f'"{rule.mask}"' if rule.mask == "null" else rule.mask}
-    if rule.domain is not None:
-        parts["domain"] = in_yaml(rule.domain)
-    if rule.normalise is not None:
-        parts["normalise"] = rule.normalise
-    if rule.mask == "json":
-        kept = (f"{in_yaml(path)}: {to}" for path, to in rule.paths.items())
-        parts["paths"] = "{" + ", ".join(kept) + "}"
-    return "{" + ", ".join(f"{key}: {value}" for key, value in parts.items()) + "}"
-
-
-def _comment(suggestion: Suggestion) -> str:
-    if suggestion.decide:
-        return f"   {UNDECIDED} {suggestion.reason}"
-    # What is kept speaks for itself: a number, a time, a code.
-    return "" if suggestion.rule == "keep" else f"   # {suggestion.reason}"
 
 
 def _sort(suggestion: Suggestion) -> str:
     if suggestion.decide:
         return "to decide"
-    if isinstance(suggestion.rule, Mask):
-        return "masked"
-    return "kept" if suggestion.rule == "keep" else "dropped"
-
-
-def _suggested(table: Table) -> Mapping[str, Suggestion]:
-    """The suggestions, without `drop` where the table logs whole rows.
-
-    PostgreSQL publishes such a table with all of its columns or refuses its updates.
-    """
-    found = suggest(table)
-    if table.identity is not Identity.FULL:
-        return found
-    secret = Suggestion(NULL, "a secret; not dropped, for a table that logs whole rows is not cut")
-    return {name: secret if one.rule == "drop" else one for name, one in found.items()}
+    if suggestion.drops:
+        return "dropped"
+    return "kept" if suggestion.rule == "keep" else "masked"
 
 
 def _why_left_out(table: Table) -> str | None:
