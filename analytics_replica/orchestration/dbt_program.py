@@ -59,7 +59,10 @@ def told(cause: BaseException | None) -> str:
 @contextlib.contextmanager
 def _database_errors(manager: Any, sql: str) -> Iterator[None]:
     """Takes the place of the adapter's own translation, which keeps PostgreSQL's whole text."""
-    from dbt_common.exceptions import DbtDatabaseError, DbtRuntimeError  # noqa: PLC0415
+    from dbt.adapters.postgres.connections import (  # noqa: PLC0415 - see main
+        DbtDatabaseError,
+        DbtRuntimeError,
+    )
 
     del sql
     try:
