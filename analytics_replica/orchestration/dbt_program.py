@@ -59,18 +59,16 @@ def told(cause: BaseException | None) -> str:
 @contextlib.contextmanager
 def _database_errors(manager: Any, sql: str) -> Iterator[None]:
     """Takes the place of the adapter's own translation, which keeps PostgreSQL's whole text."""
-    from dbt.adapters.postgres.connections import (  # noqa: PLC0415 - see main
-        DbtDatabaseError,
-        DbtRuntimeError,
-    )
+    from dbt.adapters.postgres import connections  # noqa: PLC0415 - see main
 
     del sql
+    errors: Any = connections
     try:
         yield
-    except DbtRuntimeError as cause:
+    except errors.DbtRuntimeError as cause:
         error = cause
     except Exception as cause:  # noqa: BLE001 - also what Python types of values raise
-        error = DbtDatabaseError(described(cause))
+        error = errors.DbtDatabaseError(described(cause))
         setattr(error, _TOLD, described(cause))
         with contextlib.suppress(Exception):
             manager.rollback_if_open()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dagster_dbt import DbtProject
 
 from analytics_replica.orchestration.project import dbt_environment
 from analytics_replica.orchestration.resources import offline_dbt
@@ -25,8 +26,11 @@ from analytics_replica_tests.support.searched import files_with
 SECRET = "Zyx-9f27c1-planted"
 """In a column that is kept: dbt sees it as it is."""
 
-READ = "{% set found = run_query('select town from staging.members')"
-VALUE = READ + ".columns[0].values()[0] if execute else 'x' %}"
+USING = (
+    "{{% if execute %}}{{% set found = run_query('select town from staging.members')"
+    ".columns[0].values()[0] %}}{{{{ {} }}}}{{% endif %}} select town from staging.members"
+)
+"""A model that reads the value while it is compiled."""
 
 MODELS = {
     "cast": "select cast(town as integer) as n from staging.members",
@@ -34,15 +38,11 @@ MODELS = {
     " select town from staging.members cross join generate_series(1, 2)",
     "hook": '{{ config(post_hook="do $$ begin perform town::date from staging.members; end $$") }}'
     " select 1 as n",
-    "raised": VALUE
-    + "{% if execute %}{{ exceptions.raise_compiler_error('not known: ' ~ found) }}{% endif %} select 1",
-    "python": VALUE
-    + "{% if execute %}{{ modules.datetime.datetime.strptime(found, '%Y') }}{% endif %} select 1",
+    "raised": USING.format("exceptions.raise_compiler_error('not known: ' ~ found)"),
+    "python": USING.format("modules.datetime.datetime.strptime(found, '%Y')"),
     "checked": "select town from staging.members",
     "narrow": "select town from staging.members",
-    "said": VALUE
-    + "{% if execute %}{{ log(found, info=true) }}{{ print(found) }}{{ exceptions.warn(found) }}{% endif %}"
-    " select town from staging.members",
+    "said": USING.format("log(found, info=true) }}{{ print(found) }}{{ exceptions.warn(found)"),
 }
 COLUMNS = {
     "checked": {
@@ -93,7 +93,7 @@ def test_no_value_is_in_what_a_failing_dbt_prints_or_writes(club: House) -> None
 
 def _build(club: House) -> tuple[str, Mapping[str, tuple[str, str]]]:
     folder = club.root / "broken"
-    dbt = offline_dbt(_Project(folder))
+    dbt = offline_dbt(DbtProject(project_dir=folder, target_path="target"))
     command = [dbt.dbt_executable, *dbt.global_config_flags, "build"]
     paths = {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "target")}
     environ = {
@@ -112,11 +112,6 @@ def _build(club: House) -> tuple[str, Mapping[str, tuple[str, str]]]:
     ]
     results = {r["unique_id"].split(".")[2]: (r["status"], str(r["message"])) for r in found}
     return done.stdout + done.stderr, results
-
-
-class _Project:
-    def __init__(self, project_dir: Path) -> None:
-        self.project_dir = project_dir
 
 
 def _write_project(folder: Path) -> None:
