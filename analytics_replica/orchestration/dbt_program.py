@@ -49,8 +49,9 @@ def told(cause: BaseException | None) -> str:
 
     if cause is None:
         return "nothing was said"
-    if _TOLD in vars(cause):
-        return str(vars(cause)[_TOLD])
+    known = getattr(cause, _TOLD, None)
+    if known is not None:
+        return str(known)
     if isinstance(cause, ContractError):
         return CONTRACT + "; ".join(_mismatches(cause))
     return described(cause)
