@@ -146,6 +146,15 @@ os.chdir({str(tmp_path)!r})
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows the flag")
+def test_a_process_is_not_dumpable_so_that_no_program_in_core_pattern_gets_its_memory() -> None:
+    ask = "import ctypes, resource, sys; dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)\n"
+    told = "print(dumpable, *resource.getrlimit(resource.RLIMIT_CORE), file=sys.stdout)"
+    dumpable, soft, hard = map(int, _run(BEGIN + ask + told).stdout.split())
+    assert dumpable == 0
+    assert (soft, hard) in {(1, 1), (0, 0)}
+
+
 def _dumps_core(code: str) -> bool:
     """True if the process left a core file, as the system tells its parent."""
     command = ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", sys.executable, "-c", code]

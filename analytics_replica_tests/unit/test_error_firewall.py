@@ -20,6 +20,7 @@ import numpy as np
 import psycopg2
 import pyarrow as pa
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster_shared.error import SerializableErrorInfo
 from dagster_shared.serdes import serialize_value
 from sqlalchemy.exc import IntegrityError
@@ -30,6 +31,7 @@ from analytics_replica.postgres.firewall import only_our_errors, rebuilt, sqlsta
 from analytics_replica.postgres.process import _Records
 
 SECRET = "ann.canary@example.com"
+RUN_ID = "6f1e4a52-0000-4000-8000-000000000001"
 
 
 def _arrow() -> object:
@@ -75,6 +77,13 @@ def _handled_meanwhile() -> object:
         raise LandingFull(what="The disk is full.", why="", next="") from None
 
 
+def _ours_from_anothers() -> object:
+    try:
+        return int(SECRET)
+    except ValueError as cause:
+        raise LandingFull(what="The disk is full.", why="", next="") from cause
+
+
 def _group() -> object:
     raise ExceptionGroup(SECRET, [ValueError(SECRET), asyncio.InvalidStateError(SECRET)])
 
@@ -107,6 +116,7 @@ FOREIGN: tuple[Callable[[], object], ...] = (
     _file,
     _chained,
     _handled_meanwhile,
+    _ours_from_anothers,
     _group,
     _noted,
     _sqlalchemy,
@@ -146,6 +156,28 @@ def test_nothing_of_it_is_in_what_dagster_stores_of_a_failed_step(
     assert stored is not None
     assert (stored.cause, stored.context) == (None, None)
     assert SECRET not in str(error_of(failed))
+
+
+def test_a_step_that_is_interrupted_stores_nothing_of_what_was_at_hand() -> None:
+    @dg.op
+    def step(context: dg.OpExecutionContext) -> None:
+        with explained(context):
+            try:
+                int(SECRET)
+            except ValueError:
+                raise DagsterExecutionInterruptedError from None
+
+    @dg.job
+    def broken() -> None:
+        step()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        with pytest.raises(DagsterExecutionInterruptedError) as passed:
+            broken.execute_in_process(instance=instance, run_id=RUN_ID)
+        logs = instance.all_logs(RUN_ID)
+    assert passed.value.__context__ is None
+    assert any("STEP_FAILURE" in serialize_value(entry) for entry in logs)
+    assert SECRET not in "".join(serialize_value(entry) for entry in logs)
 
 
 def test_a_fault_names_class_and_every_place_also_of_what_it_was_raised_from() -> None:
@@ -239,6 +271,8 @@ class _Heard(logging.Handler):
         self.said = said
 
     def emit(self, record: logging.LogRecord) -> None:
+        # Not every handler formats: some look at the exception themselves.
+        assert record.exc_info is None
         self.said.append(self.format(record))
 
 
