@@ -25,6 +25,8 @@ from analytics_replica.orchestration.outlook import models_of
 from analytics_replica.orchestration.project import gold_project, read_manifest
 from analytics_replica.orchestration.resources import Replica, chain_resource, offline_dbt
 from analytics_replica.orchestration.translator import ReplicaTranslator
+from analytics_replica.postgres.firewall import only_our_errors
+from analytics_replica.postgres.process import protect_process
 from analytics_replica.settings.load import Settings, load_settings
 
 CONFIG_VARIABLE: Final = "REPLICA_CONFIG"
@@ -34,8 +36,10 @@ DEFAULT_CONFIG: Final = Path("replica.yaml")
 @dg.definitions
 def definitions() -> dg.Definitions:
     """The code location of REPLICA_CONFIG, else of ./replica.yaml."""
-    file = Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
-    return build_definitions(load_settings(file, os.environ))
+    protect_process()
+    with only_our_errors():
+        file = Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
+        return build_definitions(load_settings(file, os.environ))
 
 
 def build_definitions(

@@ -21,7 +21,8 @@
     ├── AlreadyRunning               70   another run holds the lock
     ├── NotReady                     71   tonight's edition is not published
     ├── CheckFailed                  72   an asset check failed or did not run
-    └── DemoError                    80   the demo's servers could not be set up
+    ├── DemoError                    80   the demo's servers could not be set up
+    └── ProgramFault                 90   something happened that nobody expected
 
 Here: the classes, their exit codes and their retry policy. Not here: printing (cli), alerts
 (deadlines). A class is added where the caller must act differently, not for each message.
@@ -58,6 +59,8 @@ class ReplicaError(Exception):
 
     exit_code: ClassVar[int] = 10
     retry: ClassVar[Retry] = NEVER
+    trace: tuple[str, ...] = ()
+    """Classes and places in the code, for whoever mends the program; no text, no value."""
 
     def __init__(self, *, what: str, why: str, next: str) -> None:  # noqa: A002 - the law's word
         super().__init__(what)
@@ -198,3 +201,9 @@ class DemoError(ReplicaError):
     """The demo's servers or data could not be set up."""
 
     exit_code = 80
+
+
+class ProgramFault(ReplicaError):
+    """Something happened that nobody expected: told by class and place, never by its text."""
+
+    exit_code = 90

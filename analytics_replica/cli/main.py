@@ -28,13 +28,11 @@ from analytics_replica.cli import (
     ui,
 )
 from analytics_replica.cli.invocation import CONFIG_VARIABLE, Invocation
-from analytics_replica.cli.terminal import show_bug, show_error
-from analytics_replica.errors import ReplicaError
+from analytics_replica.cli.terminal import show_error
+from analytics_replica.postgres.firewall import rebuilt
+from analytics_replica.postgres.process import protect_process
 
 NAME: Final = "analytics-replica"
-
-A_FAULT: Final = 1
-"""The exit code of what nobody expected."""
 
 app = typer.Typer(
     name=NAME,
@@ -73,7 +71,8 @@ def global_options(
         Path, typer.Option(envvar=CONFIG_VARIABLE, help="The replica.yaml to work with.")
     ] = Path("replica.yaml"),
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the whole traceback of an unexpected error.")
+        bool,
+        typer.Option("--debug", help="Show where in the code an error came from; never values."),
     ] = False,
     _: Annotated[
         bool,
@@ -91,15 +90,18 @@ def global_options(
 
 def main() -> None:
     """Runs the command line and ends the process with the exit code that the outcome has."""
-    debug = "--debug" in sys.argv
+    protect_process()
     try:
         app(prog_name=NAME)
-    except ReplicaError as error:
-        show_error(error)
-        sys.exit(error.exit_code)
     except Exception as cause:  # noqa: BLE001 - the one broad except: a person is told, in any case
-        show_bug(cause, debug=debug)
-        sys.exit(A_FAULT)
+        error = rebuilt(cause)
+    else:
+        return
+    # Again, for typer has put its own hook there. Outside of the `except`: if showing fails, too,
+    # the first exception must not be its context.
+    protect_process()
+    show_error(error, traced="--debug" in sys.argv)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ markup: names of tables may hold brackets.
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -52,29 +51,18 @@ def say_json_line(body: Any) -> None:
     OUT.file.flush()
 
 
-def show_error(error: ReplicaError) -> None:
-    """What happened, what it means, what to do, and the exit code to look up."""
+def show_error(error: ReplicaError, *, traced: bool = False) -> None:
+    """What happened, what it means, what to do, and the exit code to look up.
+
+    With `traced`, also where in the code: classes and places, no text and no value.
+    """
     lines = (("what", error.what, "bold red"), ("why", error.why, ""), ("next", error.next, "bold"))
     for label, sentence, style in lines:
         ERR.print(Text(f"{label:>5}  ", "dim").append(sentence, style), soft_wrap=True)
     kind = f"{type(error).__name__}, exit code {error.exit_code}"
     note(f"       {kind} (docs/reference/exit-codes.md)")
-
-
-def show_bug(cause: BaseException, *, debug: bool) -> None:
-    """An error that is not ours: its class and place only, for its text may quote a row.
-
-    With `debug`, the whole traceback.
-    """
-    last = traceback.extract_tb(cause.__traceback__)[-1:]
-    at = f" in {last[0].filename}:{last[0].lineno}" if last else ""
-    note(f" what  {type(cause).__name__}{at}, which nobody expected.", "bold red")
-    note(
-        "  why  This is a fault of the program; its text is not shown, for it may quote a row.", ""
-    )
-    note(" next  Run with --debug for the whole traceback, and report it without values.", "bold")
-    if debug:
-        ERR.print("".join(traceback.format_exception(cause)), soft_wrap=True)
+    for line in error.trace if traced else ():
+        note(f"       {line}")
 
 
 def show_verdicts(verdicts: Iterable[Verdict]) -> None:

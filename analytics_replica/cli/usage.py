@@ -14,7 +14,6 @@ from analytics_replica.errors import ReplicaError
 
 COMMON: Final = {
     0: "It was done, or what was asked for holds.",
-    1: "A fault of the program; run with --debug.",
     2: "The command line itself is wrong: an unknown command, option or value.",
     130: "Interrupted (Ctrl-C).",
 }

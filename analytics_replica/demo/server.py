@@ -30,6 +30,18 @@ _NOBODYS_PID: Final = 2**31 - 1
 """Linux counts processes up to 2**22."""
 
 _EVERYWHERE: Final = {"timezone": "UTC", "log_timezone": "UTC", "log_line_prefix": "%m [%p] %u@%d "}
+_NO_VALUES_LOGGED: Final = {
+    # The server's own messages (starts, checkpoints) stay; errors of statements, whose text quotes
+    # values, and the statements themselves are told to the client alone.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+}
+"""For servers outside production (docs/reference/errors-and-values.md says what a DBA sets)."""
 _PRODUCTION: Final = {
     **_EVERYWHERE,
     "wal_level": "logical",
@@ -42,13 +54,19 @@ _PRODUCTION: Final = {
 }
 _WAREHOUSE: Final = {
     **_EVERYWHERE,
+    **_NO_VALUES_LOGGED,
     # nothing is replicated from here, so a table that is filled when it is made needs no log
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
 }
-_DAGSTER: Final = {**_EVERYWHERE, "shared_buffers": "64MB", "synchronous_commit": "off"}
+_DAGSTER: Final = {
+    **_EVERYWHERE,
+    **_NO_VALUES_LOGGED,
+    "shared_buffers": "64MB",
+    "synchronous_commit": "off",
+}
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,19 @@
 
 Here: building an edition, checking the last one, and dbt's failures as our errors. Not here: the
 assets (assets/gold.py), the project's files (project.py). dbt's own messages may quote rows of
-staging, so errors name models and tests only; the words are in dbt's log.
+staging, so they go nowhere: errors say what dbt_program.py made of them.
 """
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtProject
@@ -42,6 +43,8 @@ BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
 
 RESULTS: Final = "run_results.json"
 NAMED: Final = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class DbtRuns:
                 told=metadata.of_build(edition, known.position, as_of(self.replica.store, known)),
             )
             invocation = self._start(BUILD, edition, target)
-            for message in invocation.stream_raw_events():
+            for message in unheard(invocation.stream_raw_events()):
                 yield from events.of(message)
         _require_built(invocation, edition)
 
@@ -96,7 +99,7 @@ class DbtRuns:
                 invocation = self.dbt.cli(
                     ["build"], context=self.context, target_path=target, raise_on_error=False
                 )
-            for event in invocation.stream():
+            for event in unheard(invocation.stream()):
                 if isinstance(event, dg.AssetCheckResult):
                     yield event
             if invocation.process.wait() != 0 and not _results(invocation.target_path):
@@ -125,6 +128,22 @@ class DbtRuns:
         return published.other if published is not None else Edition.A
 
 
+def unheard(said: Iterable[T]) -> Iterator[T]:
+    """What dbt says, without dagster-dbt's copy of it on standard output.
+
+    Dagster keeps that for each step, and a model's own words may quote rows. Output is closed only
+    while the next thing is waited for: between two, the step's thread is Dagster's.
+    """
+    waiting = iter(said)
+    while True:
+        with redirect_stdout(io.StringIO()):
+            try:
+                heard = next(waiting)
+            except StopIteration:
+                return
+        yield heard
+
+
 def as_of(store: Store, known: Ledger) -> datetime | None:
     """Production's time that staging shows: its last commit, else when the batch was captured.
 
@@ -139,14 +158,16 @@ def _require_built(invocation: DbtCliInvocation, edition: Edition) -> None:
     if invocation.process.wait() == 0:
         return
     results = _results(invocation.target_path)
-    broken = [_name(result) for result in results if result["status"] == "error"]
+    broken = {_name(r): str(r["message"]) for r in results if r["status"] == "error"}
     failed = [_name(result) for result in results if result["status"] == "fail"]
     kept = f"{edition} is kept as it is and is not published; readers keep the last edition."
     if broken:
         raise WarehouseError(
-            what=f"dbt could not build {_named(broken)}.",
+            what=f"dbt could not build {_named([f'{n} ({why})' for n, why in broken.items()])}.",
             why=kept,
-            next=f"The reason is in {invocation.target_path / 'dbt.log'}.",
+            next="Run its statement yourself to see the words: they are in "
+            f"{invocation.target_path / 'run'}. An SQLSTATE's meaning is in PostgreSQL's manual "
+            "(appendix A).",
         )
     if failed:
         raise CheckFailed(
@@ -162,8 +183,8 @@ def _dbt_died(invocation: DbtCliInvocation) -> ReplicaError:
     return WarehouseError(
         what=f"dbt ended with code {invocation.process.returncode} before it built or tested.",
         why="Nothing was published; readers keep the last edition.",
-        next=f"The reason is in {invocation.target_path / 'dbt.log'}; `analytics-replica doctor` "
-        "looks at the warehouse and its roles.",
+        next="`analytics-replica doctor` looks at the warehouse and its roles; if it is content, "
+        f"run `dbt compile` in {invocation.project_dir} to see dbt's own words.",
     )
 
 

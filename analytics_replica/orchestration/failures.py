@@ -2,7 +2,8 @@
 
 Here: an error's three sentences as metadata of the failed step, and the error again from there, so
 that the command line has the right exit code and an alert the right words. Not here: who is told
-(sensors.py). An error that is not ours is named by its class only: its text may quote a row.
+(sensors.py), rebuilding errors that are not ours (postgres.firewall). What fails outside of our
+code is named by its class only: its text may quote a row.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any, Final
 import dagster as dg
 
 from analytics_replica import errors
-from analytics_replica.errors import ReplicaError
+from analytics_replica.errors import ProgramFault, ReplicaError
+from analytics_replica.postgres.firewall import only_our_errors, raise_alone
 
 Context = dg.OpExecutionContext | dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
@@ -23,24 +25,34 @@ BY_SCHEDULE: Final = "dagster/schedule_name"
 
 @contextlib.contextmanager
 def explained(context: Context) -> Iterator[None]:
-    """Turns a ReplicaError in the block into a step failure that keeps its three sentences.
+    """Turns every error in the block into a step failure that keeps its three sentences.
 
-    A retry is allowed if the error's class says that it helps and nobody waits at a terminal.
+    What is not ours is rebuilt first, and nothing is chained: Dagster stores the text of causes and
+    contexts. A retry is allowed if the error's class says that it helps and nobody waits at a
+    terminal.
     """
     try:
-        yield
+        with only_our_errors():
+            yield
     except ReplicaError as cause:
-        scheduled = BY_SCHEDULE in context.run.tags
-        raise dg.Failure(
-            description=str(cause),
-            metadata={
-                "error": _kind(cause).__name__,
-                "what": cause.what,
-                "why": cause.why,
-                "next": cause.next,
-            },
-            allow_retries=cause.retry.helps and scheduled,
-        ) from cause
+        failure = _failure(cause, scheduled=BY_SCHEDULE in context.run.tags)
+    else:
+        return
+    raise_alone(failure)
+
+
+def _failure(error: ReplicaError, *, scheduled: bool) -> dg.Failure:
+    return dg.Failure(
+        description=str(error),
+        metadata={
+            "error": _kind(error).__name__,
+            "what": error.what,
+            "why": error.why,
+            "next": error.next,
+            "trace": dg.MetadataValue.md("\n".join(f"    {line}" for line in error.trace)),
+        },
+        allow_retries=error.retry.helps and scheduled,
+    )
 
 
 def error_of(event: dg.DagsterEvent) -> ReplicaError:
@@ -73,7 +85,7 @@ def _kind(cause: ReplicaError) -> type[ReplicaError]:
 
 
 def _unknown(what: str) -> ReplicaError:
-    return ReplicaError(
+    return ProgramFault(
         what=f"{what}, which is not one of our errors.",
         why="Its text may quote rows, so it is not repeated here. Readers keep the last edition.",
         next="Look at the run with `analytics-replica ui`.",

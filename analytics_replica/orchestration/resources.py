@@ -10,7 +10,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -22,6 +21,7 @@ from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.errors import WarehouseUnreachable
 from analytics_replica.landing.layout import Store
+from analytics_replica.orchestration import dbt_program
 from analytics_replica.postgres.connect import advisory_lock
 from analytics_replica.settings.load import Settings
 
@@ -82,7 +82,7 @@ class ChainLock:
 
 
 class OfflineDbt(DbtCliResource):
-    """dbt as a program, without asking the package index for newer versions every night.
+    """dbt behind the error firewall, without asking the package index for newer versions.
 
     dagster-dbt runs `dbt --version` before each command, which makes two HTTPS requests and takes
     4 s (2026-11-21). The version is known: dbt is installed beside us. Both hooks are private;
@@ -101,13 +101,12 @@ class OfflineDbt(DbtCliResource):
 
 
 def offline_dbt(project: DbtProject) -> OfflineDbt:
-    """The dbt that is installed beside this Python, wherever PATH points, for this project."""
-    program = Path(sys.executable).parent / "dbt"
+    """The dbt that is installed for this Python, wherever PATH points, for this project."""
     return OfflineDbt(
         project_dir=str(project.project_dir),
-        dbt_executable=str(program),
-        # Else dbt writes 5 MB of debugging to its log every night.
-        global_config_flags=["--log-level-file", "info"],
+        dbt_executable=sys.executable,
+        # No log: whatever dbt, an adapter or a macro writes there may quote rows.
+        global_config_flags=["-m", dbt_program.__name__, "--log-level-file", "none"],
     )
 
 

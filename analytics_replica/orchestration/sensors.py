@@ -22,6 +22,7 @@ from analytics_replica.orchestration import history, keys
 from analytics_replica.orchestration.failures import error_of
 from analytics_replica.orchestration.outlook import Models, outlook
 from analytics_replica.orchestration.resources import Replica, ReplicaResource
+from analytics_replica.postgres.firewall import only_our_errors
 
 NIGHT_SCOPE: Final = "night"
 CAPTURE_SCOPE: Final = "capture"
@@ -46,15 +47,16 @@ def readiness_sensor(deadline: Deadline, models: Models) -> dg.SensorDefinition:
         description="Projects tonight's finish and alerts before the deadline, not after it.",
     )
     def readiness(context: dg.SensorEvaluationContext, replica: ReplicaResource) -> dg.SkipReason:
-        now = replica.clock.now()
-        verdict = outlook(context.instance, deadline, models, now)
-        margin = timedelta(minutes=replica.settings.replica.deadlines.warn_before_minutes)
-        troubles = [_of_readiness(verdict)] if verdict.is_trouble(now, margin) else []
-        healed = [NIGHT_SCOPE] if verdict.standing is Standing.READY else []
-        said = json.loads(context.cursor or "[]")
-        told = _alerts(replica).tell(troubles, healed, now, said)
-        context.update_cursor(json.dumps([] if told.stored else [*said, *told.direct]))
-        return dg.SkipReason(_spoken(verdict, told))
+        with only_our_errors():
+            now = replica.clock.now()
+            verdict = outlook(context.instance, deadline, models, now)
+            margin = timedelta(minutes=replica.settings.replica.deadlines.warn_before_minutes)
+            troubles = [_of_readiness(verdict)] if verdict.is_trouble(now, margin) else []
+            healed = [NIGHT_SCOPE] if verdict.standing is Standing.READY else []
+            said = json.loads(context.cursor or "[]")
+            told = _alerts(replica).tell(troubles, healed, now, said)
+            context.update_cursor(json.dumps([] if told.stored else [*said, *told.direct]))
+            return dg.SkipReason(_spoken(verdict, told))
 
     return readiness
 
@@ -74,7 +76,8 @@ def run_failures_sensor() -> dg.SensorDefinition:
     ) -> dg.SkipReason | None:
         if context.dagster_run.job_name not in SCOPES:
             return dg.SkipReason("somebody started this run by hand and sees it")
-        _alerts(replica).tell([_of_failure(context)], [], replica.clock.now())
+        with only_our_errors():
+            _alerts(replica).tell([_of_failure(context)], [], replica.clock.now())
         return None
 
     return run_failures
@@ -95,7 +98,8 @@ def captures_sensor() -> dg.SensorDefinition:
     ) -> dg.SkipReason | None:
         if context.dagster_run.job_name not in SCOPES:
             return dg.SkipReason("this run says nothing of capture")
-        _alerts(replica).tell([], [CAPTURE_SCOPE], replica.clock.now())
+        with only_our_errors():
+            _alerts(replica).tell([], [CAPTURE_SCOPE], replica.clock.now())
         return None
 
     return capture_recovered

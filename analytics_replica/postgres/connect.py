@@ -71,7 +71,7 @@ def connection(dsn: str, *, application: str = "analytics-replica") -> Iterator[
 
 def refused(cause: psycopg2.Error, doing: str = "a statement") -> ReplicaError:
     """The driver's error rebuilt from class, SQLSTATE, table and column, without its text."""
-    code = cause.pgcode or "no SQLSTATE"
+    code = cause.pgcode or "none"
     where = ".".join(
         part
         for part in (cause.diag.schema_name, cause.diag.table_name, cause.diag.column_name)

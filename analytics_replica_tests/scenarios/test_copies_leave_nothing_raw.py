@@ -19,6 +19,7 @@ from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import CopyFailed
 from analytics_replica.landing.manifest import manifests
 from analytics_replica.landing.resync import resync
+from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica.source import base_backup
 from analytics_replica_tests.support.killed import Reached, killed_at
 from analytics_replica_tests.support.pipeline import Columns, Pipeline, open_directory
@@ -199,3 +200,29 @@ def _outside_of_a_transaction(database: Database, statement: str) -> None:
     with opened.cursor() as cursor:
         cursor.execute(statement)
     opened.close()
+
+
+def test_the_recovered_servers_log_is_inside_its_private_directory_and_gone_with_it(
+    people: Pipeline,
+) -> None:
+    log: list[Path] = []
+
+    def fail_in_it(point: str) -> None:
+        if point != "copied a part" or log:
+            return
+        data = (people.root / "copy" / base_backup.BACKUP).resolve()
+        copy = LocalServer(Path(), people.root / "copy" / base_backup.BACKUP)
+        with (
+            psycopg2.connect(copy.dsn(people.production.name)) as opened,
+            opened.cursor() as cursor,
+            pytest.raises(psycopg2.Error),
+        ):
+            cursor.execute("select email::integer from people")
+        log.append(data / "server.log")
+        assert PLANTED in log[0].read_text()
+        assert data.stat().st_mode & 0o077 == 0
+
+    people.capture(reached=fail_in_it)
+    assert log
+    assert not log[0].exists()
+    _nothing_is_left(people)

@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,10 @@ def call(*arguments: str, environ: Mapping[str, str] | None = None) -> Ended:
     with (
         patch.dict(os.environ, _clean(environ or {}), clear=True),
         patch.object(sys, "argv", ["analytics-replica", *arguments]),
+        # The program's own hooks of last resort are not the test session's.
+        patch.object(sys, "excepthook", sys.excepthook),
+        patch.object(sys, "unraisablehook", sys.unraisablehook),
+        patch.object(threading, "excepthook", threading.excepthook),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

@@ -57,7 +57,7 @@ def test_an_unknown_command_ends_with_2_and_a_suggestion() -> None:
     assert "capture" in ended.err
 
 
-def test_an_unexpected_error_ends_with_1_and_its_text_is_not_shown(
+def test_an_unexpected_error_ends_with_90_and_its_text_is_not_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(**_: object) -> None:
@@ -65,18 +65,23 @@ def test_an_unexpected_error_ends_with_1_and_its_text_is_not_shown(
 
     monkeypatch.setattr(entry, "app", broken)
     ended = call("capture")
-    assert ended.code == 1
+    assert ended.code == 90
     assert "KeyError in " in ended.err
     assert "--debug" in ended.err
     assert VALUE not in ended.err + ended.out
 
 
-def test_the_whole_traceback_is_shown_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_in_the_code_it_was_is_shown_only_when_asked_for_and_its_text_never(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(**_: object) -> None:
         raise KeyError(VALUE)
 
     monkeypatch.setattr(entry, "app", broken)
-    assert VALUE in call("--debug", "capture").err
+    asked, not_asked = call("--debug", "capture"), call("capture")
+    assert "test_cli_help.py:" in asked.err
+    assert "test_cli_help.py:" not in not_asked.err
+    assert VALUE not in asked.err + asked.out
 
 
 def test_results_go_to_stdout_and_errors_to_stderr() -> None:
