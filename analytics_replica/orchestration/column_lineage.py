@@ -41,7 +41,7 @@ _READERS: Final = (
 )
 """PostgreSQL's functions that read what no FROM names, by how they begin."""
 
-_HANDS_ON: Final = (exp.Column, exp.Max, exp.Min, exp.Coalesce, exp.Paren, exp.Identifier)
+_CHOICES: Final = (exp.Paren, exp.Max, exp.Min, exp.Coalesce)
 """Expressions that give one of the values that they are given, as it is."""
 
 
@@ -187,8 +187,18 @@ def _reading_functions(expression: exp.Expr) -> Iterator[str]:
 def _hands_on(step: Node) -> bool:
     if isinstance(step.expression, exp.Table | exp.Placeholder):
         return True
-    inner = step.expression.unalias()
-    return all(isinstance(part, _HANDS_ON) for part in inner.walk())
+    return _is_handed_on(step.expression.unalias())
+
+
+def _is_handed_on(value: exp.Expr) -> bool:
+    """Whether the expression gives values of its columns as they are, as text, or NULL."""
+    if isinstance(value, exp.Column | exp.Null):
+        return True
+    if isinstance(value, exp.Nullif) or (isinstance(value, exp.Cast) and value.is_type("text")):
+        return _is_handed_on(value.this)
+    if isinstance(value, _CHOICES):
+        return all(map(_is_handed_on, (value.this, *value.expressions)))
+    return False
 
 
 def _plain(name: str) -> str:

@@ -42,7 +42,7 @@ def document_fault(paths: Mapping[str, Rule], document: Sql) -> Sql:
         place.rule = rule
     inside = _object_fault(root, document, 0)
     return sql.compose(
-        "case jsonb_typeof({document}) when 'object' then {inside} else true end",
+        "case jsonb_typeof({document}) when 'object' then {inside} else {document} is not null end",
         document=document,
         inside=inside,
     )

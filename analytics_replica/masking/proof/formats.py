@@ -25,8 +25,8 @@ _IPV4: Final = rf"^(?:{_OCTET}\.){{3}}{_OCTET}/(?:3[0-2]|[12]?[0-9])$"
 _LONG_NUMBER: Final = "[0-9](?:[ \\t\\n\\r\\f().+/_-]{0,3}[0-9]){6}"
 """Seven digits that belong together, of which mask redact leaves none."""
 
-_SMALL: Final = 2**43
-"""64-bit tokens are as often below this, whatever their sign, as one in a million is."""
+_SMALL: Final = 2**40
+"""64-bit tokens are as often below this, whatever their sign, as one in eight million is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,7 @@ def _network(options: Options, text: Sql) -> Sql:
 
 def _bucket(options: Options, text: Sql) -> Sql:
     return sql.compose(
+        "{t} is not null and "
         "case when {t} ~ '^-?[0-9]+$' then {t}::numeric % {width} <> 0 else true end",
         t=text,
         width=sql.number(int(options["width"])),

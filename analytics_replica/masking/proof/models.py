@@ -104,14 +104,28 @@ def prove_model(
 
 
 def _asked(name: str, type_name: str, made: ColumnOrigin) -> tuple[list[Question], Look | None]:
-    treatments = {origin.treatment for origin in made.origins}
-    if made.unchanged and len(treatments) == 1 and (only := treatments.pop()) is not None:
+    only = _one_treatment(made)
+    if only is not None:
         questions = list(questions_of(name, only))
         look = look_of(name, type_name, only, {})
     else:
         questions, look = [], look_at(name, type_name, {})
     is_allowed = any(origin.allowed for origin in made.origins)
     return questions, None if is_allowed else look
+
+
+def _one_treatment(made: ColumnOrigin) -> str | None:
+    """The treatment whose values the column hands on, whatever its key; None if it computes."""
+    if not made.unchanged:
+        return None
+    found = {}
+    for origin in made.origins:
+        if origin.treatment is None:
+            return None
+        mask, options = recorded(origin.treatment)
+        form = {name: value for name, value in options.items() if name != "key"}
+        found[mask, repr(form)] = origin.treatment
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _is_unclassified(origin: Origin) -> bool:

@@ -100,14 +100,20 @@ def look_at(column: str, type_name: str, allowed_paths: Mapping[str, Any]) -> Lo
     if type_name.startswith(_NUMBERS) and not type_name.endswith("[]"):
         # A card's number; shorter ones say nothing, and times in ms or µs begin with 1.
         large = sql.compose(
-            "{value} between 2e12 and 7e18 and left({value}::text, 1) between '2' and '6'",
+            "{value} between {low} and {high} and left({value}::text, 1) between '2' and '6'",
             value=value,
+            low=sql.number(2 * 10**12),
+            high=sql.number(7 * 10**18),
         )
         return Look(column, text, large)
     if allowed_paths:
         document = sql.compose("{value}::jsonb", value=value)
         text = sql.compose("{rest}::text", rest=without(allowed_paths, document))
-    return Look(column, text, personal.is_suspicious(text))
+    suspicious = personal.is_suspicious(text)
+    if type_name in ("text", "character varying"):
+        long = personal.is_long_enough(value)
+        suspicious = sql.compose("{long} and {it}", long=long, it=suspicious)
+    return Look(column, text, suspicious)
 
 
 def _of_elements(column: str, treatment: str, element: Format) -> Iterator[Question]:
