@@ -100,7 +100,7 @@ CASES = {
         {"region": "US"},
         "text",
         (
-            "write to ann@example.com or call +1 555 010 0199, card 4111 1111 1111 1111, "
+            "write to ann@example.com or call +1 555 010 0199, card 4111 1111 1111 1111",
             "DE44 5001 0517 5407 3249 31, order 12345678, logo x[y]@host.de",
             "nothing (at all) in 2026-11 costs 12.50",
             "",
@@ -139,7 +139,7 @@ CASES = {
 
 
 def treatment(case: str) -> Treatment:
-    mask = case.split()[0]
+    mask = case.split(maxsplit=1)[0]
     made = Mask.model_validate({"mask": mask, **CASES[case].options})
     return Treatment(Kind.MASK, made, "k1")
 
@@ -173,7 +173,7 @@ def test_one_raw_value_fails_and_is_counted_but_not_shown(
 
 def test_every_mask_has_a_case() -> None:
     masks = set(MaskName.__args__) - {"keep"}  # type: ignore[attr-defined]
-    assert {name.split()[0] for name in CASES} == masks
+    assert {name.split(maxsplit=1)[0] for name in CASES} == masks
 
 
 def test_uuids_of_production_are_no_tokens(warehouse: Database) -> None:

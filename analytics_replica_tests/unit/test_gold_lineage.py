@@ -90,8 +90,11 @@ def test_what_nobody_classified_is_named_also_behind_a_computation() -> None:
 
 
 def test_a_column_of_staging_that_the_policy_does_not_know_is_named() -> None:
-    found = faults(node("m", "select p.phone from staging.people p", "people"))
+    found = faults(node("m", "select phone from staging.people", "people"))
     assert found == ["m.phone: is made of staging.people.phone, of which the policy says nothing"]
+    sql = "select p.phone from staging.people p"
+    found = faults(node("m", sql, "people", columns={"phone": {}}))
+    assert found == ["m.phone: its lineage cannot be read from the model's SQL"]
 
 
 def test_sql_beyond_the_parser_has_no_lineage() -> None:

@@ -28,7 +28,7 @@ def exact(hits: int, asked: int, chance: float) -> float:
 def test_chance_alone_calls_a_leak_less_often_than_promised(asked: int, chance: float) -> None:
     called = [hits for hits in range(asked + 1) if is_leak(hits, asked, chance)]
     if called:
-        assert exact(called[0], asked, chance) <= FALSE_ALARM
+        assert exact(called[0], asked, chance) <= FALSE_ALARM * (1 + 1e-9)
         assert called == list(range(called[0], asked + 1))
 
 
