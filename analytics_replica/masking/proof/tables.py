@@ -87,12 +87,11 @@ def prove_masking(
         *(fault for c in columns for fault in _against_policy(held, c, wanted)),
         *_strangers(extent, known),
     ]
-    present = [column for column in columns if column.name in extent.types]
     missing = [column.name for column in columns if column.name not in extent.types]
     if missing:
         reason = f"the ledger has columns that the table has not: {', '.join(missing)}"
         return Verdict.cannot_tell(ABOUT, Finding(str(held), reason))
-    questions, looks, unreadable = _asked(held, extent, present, wanted)
+    questions, looks, unreadable = _asked(held, extent, columns, wanted)
     waiting = _waiting(columns, wanted)
     return judged(
         connection,
