@@ -152,3 +152,9 @@ def test_lateral_subqueries_and_recursion_are_followed() -> None:
                            where i.id = walk.id) as last on true
     """
     assert faults(node("m", sql, "people")) == []
+
+
+def test_what_is_unread_stays_so_behind_another_model() -> None:
+    inner = node("b", "select s.secret from raw.people s")
+    found = faults(inner, node("m", "select b.secret from gold_b.b as b", "b"))
+    assert found == ["m.secret: is made of raw.people, of which the policy says nothing"]
