@@ -18,7 +18,7 @@ from analytics_replica.postgres.connect import Connection
 from analytics_replica.postgres.identifiers import Sql
 
 FULL_BYTES: Final = 16 * 2**30
-"""A larger table is sampled: as much of it is read. Reading so much takes about two minutes."""
+"""A larger table is sampled: as much of it is read."""
 
 _HELD: Final = """
 -- a relation's columns in order with their types, its kind and its size with TOAST
