@@ -19,6 +19,7 @@ from analytics_replica.orchestration.assets.gold import gold_assets
 from analytics_replica.orchestration.assets.raw import raw_assets
 from analytics_replica.orchestration.assets.ready import ready_asset
 from analytics_replica.orchestration.assets.staging import staging_assets
+from analytics_replica.orchestration.checks.gold import gold_checks
 from analytics_replica.orchestration.checks.raw import raw_checks
 from analytics_replica.orchestration.checks.staging import staging_checks
 from analytics_replica.orchestration.outlook import models_of
@@ -58,7 +59,11 @@ def build_definitions(
     manifest = read_manifest(project)
     translator = ReplicaTranslator(deadlines, settings.replica.warehouse.staging_schema, today)
     gold = gold_assets(project, manifest, translator)
-    checks = [raw_checks(settings), staging_checks(settings)]
+    checks = [
+        raw_checks(settings),
+        staging_checks(settings),
+        gold_checks(project, manifest, translator),
+    ]
     blocking = [spec.key for made in (*checks, gold) for spec in made.check_specs if spec.blocking]
     ready = ready_asset(gold, manifest, blocking, freshness.by_deadline(deadline, today))
     nightly, capture = jobs.nightly_job(), jobs.capture_job()

@@ -35,6 +35,7 @@ STAGES: Final[Mapping[str, str]] = {
     keys.APPLY_STEP: "staging",
     keys.STAGING_CHECKS_STEP: "staging checks",
     keys.GOLD_STEP: "gold",
+    keys.GOLD_CHECKS_STEP: "gold checks",
     keys.READY_STEP: "ready",
 }
 """Dagster's steps → the stages that people hear of, in order."""

@@ -28,6 +28,7 @@ RAW_CHECKS_STEP: Final = "raw_checks"
 APPLY_STEP: Final = "apply"
 STAGING_CHECKS_STEP: Final = "staging_checks"
 GOLD_STEP: Final = "gold"
+GOLD_CHECKS_STEP: Final = "gold_checks"
 
 NIGHTLY_JOB: Final = "nightly"
 CAPTURE_JOB: Final = "intraday_capture"

@@ -89,6 +89,14 @@ def test_every_staging_table_is_proven_masked_before_gold_is_built(graph: Any) -
         assert check.blocking, key
 
 
+def test_every_gold_model_is_proven_masked_before_it_is_published(graph: Any) -> None:
+    gold = in_layer(graph, keys.GOLD)
+    assert len(gold) == 6
+    for key in gold:
+        check = graph.get(dg.AssetCheckKey(key, "masking_proof"))
+        assert check.blocking, key
+
+
 def test_raw_and_staging_show_their_columns_before_anything_ran(graph: Any) -> None:
     for key in in_layer(graph, keys.RAW) | in_layer(graph, keys.STAGING):
         assert "dagster/column_schema" in graph.get(key).metadata, key

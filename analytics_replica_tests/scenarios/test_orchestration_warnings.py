@@ -34,6 +34,7 @@ USUAL = {
     "staging": 2400.0,
     "staging checks": 60.0,
     "gold": 5400.0,
+    "gold checks": 60.0,
     "base/base_club__members": 1.0,
     "base/base_club__visits": 1.0,
     "gold/member_fees": 3600.0,

@@ -13,11 +13,11 @@ from typing import Final
 
 import dagster as dg
 
-from analytics_replica.domain.batches import LandedColumn
-from analytics_replica.domain.tables import Column, TableName
+from analytics_replica.domain.tables import TableName
 from analytics_replica.domain.verdicts import Finding, Verdict
 from analytics_replica.masking.policy import Policy
-from analytics_replica.masking.proof import ABOUT, prove_masking
+from analytics_replica.masking.proof.judgement import ABOUT
+from analytics_replica.masking.proof.tables import Allowed, HeldColumn, Wanted, prove_masking
 from analytics_replica.orchestration import keys
 from analytics_replica.orchestration.failures import explained
 from analytics_replica.orchestration.resources import Replica, ReplicaResource
@@ -31,7 +31,8 @@ from analytics_replica.staging.reconcile import row_count_floor
 
 CHECKS: Final[Mapping[str, Check]] = {
     "masking_proof": Check(
-        "Every value of every masked column looks as its mask promises (scans the table).",
+        "Every value of every masked column looks as its mask promises, and none of a kept one "
+        "parses as a person's (scans the table).",
         blocking=True,
     ),
     "drift": Check(
@@ -90,11 +91,13 @@ def _masking(look: _Look, table: TableName) -> Verdict:
     known = look.ledger.tables.get(table)
     if known is None or not known.columns:
         return Verdict.cannot_tell(ABOUT, Finding(str(held), "nothing was applied to it yet"))
-    columns = [
-        LandedColumn(Column(c.name, 0, -1, c.staging_type), c.treatment, c.staging_type)
-        for c in known.columns
-    ]
-    return prove_masking(look.opened, held, columns, look.policy.tables[table])
+    wanted = Wanted(
+        {c.name: look.policy.treatment(table, c.name) for c in known.columns},
+        Allowed.of(look.settings.tables[table].columns),
+        frozenset(look.settings.replica.masking.keys),
+    )
+    columns = [HeldColumn(c.name, c.treatment, c.before) for c in known.columns]
+    return prove_masking(look.opened, held, columns, wanted, seed=look.ledger.last_batch)
 
 
 def _drift(look: _Look, table: TableName) -> Verdict:

@@ -1,0 +1,1 @@
+"""The masking proof: what the warehouse really holds, against what the policy says."""
