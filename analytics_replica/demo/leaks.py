@@ -27,6 +27,7 @@ from analytics_replica.demo.disk import (
     raw_pieces,
 )
 from analytics_replica.demo.dump import Rows, copy_rows, databases_behind, tables_in
+from analytics_replica.demo.packed import packed_in
 from analytics_replica.demo.planted import PlantedValues, Scanner, planted_values
 from analytics_replica.demo.shop.people import Kind
 from analytics_replica.domain.tables import TableName
@@ -150,7 +151,7 @@ class _Sweep:
     def _search_table(self, opened: Connection, database: str, of: TableName) -> None:
         scanner = Scanner(self.planted)
         where = f"{database}: {of}"
-        rows = Rows(lambda piece: self._feed(scanner, piece))
+        rows = Rows(lambda piece: self._feed_rows(scanner, piece))
         try:
             copy_rows(opened, of, rows)
         except psycopg2.errors.UndefinedTable:
@@ -160,6 +161,11 @@ class _Sweep:
         self.tables += 1
         self.rows += rows.count
         self._note(where, scanner)
+
+    def _feed_rows(self, scanner: Scanner, rows: bytes) -> None:
+        self._feed(scanner, rows)
+        for expanded in packed_in(rows):
+            scanner.feed(b"\n" + expanded + b"\n")
 
     def _feed(self, scanner: Scanner, piece: bytes) -> None:
         self.read_bytes += len(piece)
