@@ -28,7 +28,7 @@ from analytics_replica.demo.disk import (
 )
 from analytics_replica.demo.dump import Rows, copy_rows, databases_behind, tables_in
 from analytics_replica.demo.packed import packed_in
-from analytics_replica.demo.planted import PlantedValues, Scanner, planted_values
+from analytics_replica.demo.planted import Planted, PlantedValues, Scanner, planted_values
 from analytics_replica.demo.shop.people import Kind
 from analytics_replica.domain.tables import TableName
 from analytics_replica.domain.verdicts import Finding, Verdict
@@ -80,7 +80,7 @@ class SearchReport:
         return Verdict.from_findings("leaks", (), **figures)
 
 
-def search(paths: Sequence[Path], dsns: Sequence[str], planted: PlantedValues) -> SearchReport:
+def search(paths: Sequence[Path], dsns: Sequence[str], planted: Planted) -> SearchReport:
     """Looks for the planted values in all files under `paths` and in all tables behind `dsns`.
 
     Links are followed. Each DSN opens all databases of its server, so it should be a superuser's.
@@ -112,7 +112,7 @@ def search(paths: Sequence[Path], dsns: Sequence[str], planted: PlantedValues) -
 class _Sweep:
     """One search in progress: what was seen so far."""
 
-    planted: PlantedValues
+    planted: Planted
     files: int = 0
     read_bytes: int = 0
     tables: int = 0

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -104,10 +104,9 @@ class PlantedValues:
         """What personal value has its marker at this place of a text in small letters, if any."""
         if text.startswith(MARKER, at):
             return self._word_at(text, at)
-        if (card := _CARD.match(text, at)) and _digits(card[0]) in self.cards:
-            return Kind.CARD
-        if (phone := _PHONE.match(text, at)) and _digits(phone[0]) in self.phones:
-            return Kind.PHONE
+        for kind, digits in numbers_at(text, at):
+            if digits in (self.cards if kind is Kind.CARD else self.phones):
+                return kind
         return None
 
     def _word_at(self, text: str, at: int) -> Kind | None:
@@ -126,6 +125,25 @@ class PlantedValues:
         return any(text[begin:end] in self.emails for begin in begins for end in ends)
 
 
+class Planted(Protocol):
+    """What a search looks for: values that hold the markers of shop.people."""
+
+    def __len__(self) -> int:
+        """How many values there are."""
+        ...
+
+    def kind_at(self, text: str, at: int) -> Kind | None:
+        """What planted value has its marker at this place of a text in small letters, if any."""
+        ...
+
+
+def numbers_at(text: str, at: int) -> Iterator[tuple[Kind, str]]:
+    """The digits of a card number, then of a telephone number, that begin at this place."""
+    for kind, pattern in ((Kind.CARD, _CARD), (Kind.PHONE, _PHONE)):
+        if found := pattern.match(text, at):
+            yield kind, _digits(found[0])
+
+
 def planted_values(production_dsn: str, limit: int = 5_000) -> PlantedValues:
     """A sample of the personal values in production, at most `limit` of each personal column.
 
@@ -137,7 +155,7 @@ def planted_values(production_dsn: str, limit: int = 5_000) -> PlantedValues:
 class Scanner:
     """Counts planted values in bytes that come in pieces; a value may lie across two pieces."""
 
-    def __init__(self, planted: PlantedValues) -> None:
+    def __init__(self, planted: Planted) -> None:
         self._planted = planted
         self._held = b""
         self._fresh = 0
