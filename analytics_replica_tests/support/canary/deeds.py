@@ -24,13 +24,14 @@ DEEPER_THAN_PYTHON = 3_000
 
 PEOPLE = (
     "id, tier, email, full_name, phone, card, iban, born, notes, attributes, raw_json, aliases, "
-    "photo, state, contact, home, extra, ip, ref, page, words, amount, paper"
+    "photo, state, contact, home, extra, ip, ref, pages, words, amount, paper, "
+    "memo, origin, joined"
 )
 AWKWARD = (
     # id, email, phone, card, born, attributes: what is no address, number, day or object
     ("{name}", "{name}", "{name}", "infinity", '["{word}"]'),
-    ("@{word}", "+{word}", "{word} 12", "0044-03-15 BC", '"{word}"'),
-    ("a@b@{word}", "", "{phone}", "-infinity", "null"),
+    ("{word}@", "+{word}", "{word} 12", "0044-03-15 BC", '"{word}"'),
+    ("{word}@b@{name}", "", "{phone}", "-infinity", "null"),
     ("{name} <{email}>, {email}", "{phone} / {phone}", "{card} {card}", None, '{{"tier": null}}'),
     ("mailto:{email}?subject={word}", "tel:{phone}", "{iban}", "20000-01-01", '{{"a": ["{word}"]}}'),
 )
@@ -149,12 +150,12 @@ class Deeds:
         self.production.execute("alter table canary.people drop nickname")
 
     def prepare_transactions(self) -> None:
-        """Prepared transactions: committed, rolled back, and one that stays."""
+        """Prepared transactions: committed, rolled back, and one that stays, with its locks."""
         for ending in ("commit prepared '{gid}'", "rollback prepared '{gid}'", ""):
             place = f"prepared transaction: {ending[:8] or 'open'}"
             gid = self.plant.word(place)
             with self._open() as (cursor, _):
-                self.add_people(cursor, 5, place)
+                self._journal(cursor, 5, place)
                 cursor.execute(f"prepare transaction '{gid}'")
             if ending:
                 self._autocommit(ending.format(gid=gid))
@@ -175,9 +176,9 @@ class Deeds:
             self._journal(cursor, 200, "streamed and aborted, keyless")
             connection.rollback()
 
-    def hang(self) -> None:
-        """A document that is nested deeper than Python reads: the mask of its column fails."""
-        place = "a document that breaks its mask"
+    def nest(self) -> None:
+        """A document that is nested deeper than Python reads."""
+        place = "a document that no mask can read"
         brackets = "[" * DEEPER_THAN_PYTHON, "]" * DEEPER_THAN_PYTHON
         body = f'{{"tier": "x", "{self.plant.word(place)}": {brackets[0]}"'
         body += f'{self.plant.email(place)}"{brackets[1]}}}'
@@ -220,10 +221,13 @@ class Deeds:
             f'"{plant.word(place)}"=>"{plant.phone(place)}"',
             plant.address(place),
             plant.uuid(place),
-            f"<a b='{plant.word(place)}'>&#8364; {plant.name(place)}</a>",
+            [[plant.word(place), plant.name(place)], [plant.email(place), None]],
             plant.name(place),
             "NaN" if len(plant) % 3 else "12.5",
             None,
+            plant.memo(place),
+            plant.phone(place),
+            "2019-10-27 02:30:00+02",
         )
 
     def _awkward(self, cursor: Any) -> None:

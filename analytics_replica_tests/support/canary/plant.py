@@ -132,6 +132,13 @@ class Canaries:
             f"or write to <{self.email(place)}>; pays by {self.card(place)}\t(\"it's fine\")."
         )
 
+    def memo(self, place: str) -> str:
+        """Free text in which everything has a form that can be found in it."""
+        return (
+            f"Please write to <{self.email(place).strip()}> or {self.email(place).strip()}; "
+            f"phone {self.phone(place)}, card {self.card(place)}, account {self.iban(place)}."
+        )
+
     def attributes(self, place: str) -> str:
         """A JSON document: values as texts, in arrays, as a number, as a name of a field."""
         return json.dumps(

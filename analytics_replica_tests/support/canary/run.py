@@ -29,7 +29,7 @@ from analytics_replica.masking import seal
 from analytics_replica.postgres.local_server import LocalServer, unprivileged_account
 from analytics_replica_tests.support.canary.deeds import Deeds
 from analytics_replica_tests.support.canary.plant import Canaries
-from analytics_replica_tests.support.canary.world import SCHEMA, TABLES, write_project
+from analytics_replica_tests.support.canary.world import PATTERNS, SCHEMA, TABLES, write_project
 from analytics_replica_tests.support.commands import Ended, call_on, program, start
 from analytics_replica_tests.support.killed import captures, kill_this_process, wait_until_free
 from analytics_replica_tests.support.nights import DAGSTER_YAML
@@ -109,6 +109,7 @@ class Canary:
                 "source.copy_directory": str(self.copies),
                 "landing.batch_rows": 120,
                 "alerts.file": "alerts.jsonl",
+                "masking.patterns": PATTERNS,
             },
         )
         for folder in (self.outside, self.temporary):
@@ -249,11 +250,8 @@ def go_every_way(world: Canary) -> None:
     for point in ("spill", "seal", "stream commit", "file written", "rename", "manifest"):
         world.killed_at(point)
     world.call("capture, streamed", "capture", "--json")
-    deeds.hang()
-    world.call("capture, a mask that fails", "capture")
-    rules = dict(TABLES["canary.people"]) | {"raw_json": {"mask": "null"}}
-    world.pipeline.tables["canary.people"] = rules
-    world.call("capture, another mask", "capture")
+    deeds.nest()
+    world.call("capture, nested", "capture")
     _nights(world)
 
 

@@ -25,8 +25,8 @@ create table canary.people (
     tier text not null default 'basic',
     email text, full_name text, phone varchar(40), card text, iban char(31), born date,
     notes text, attributes jsonb, raw_json json, aliases text[], photo bytea, state text,
-    contact canary.mail, home canary.place, extra hstore, ip inet, ref uuid, page xml,
-    words tsvector, amount numeric, paper text
+    contact canary.mail, home canary.place, extra hstore, ip inet, ref uuid, pages text[][],
+    words tsvector, amount numeric, paper text, memo text, origin text, joined timestamptz
 );
 alter table canary.people replica identity full;
 alter table canary.people alter column paper set storage external;
@@ -49,31 +49,42 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "canary.people": {
         "id": "keep",
         "tier": "keep",
-        "email": {"mask": "email", "domain": "email"},
+        "email": {"class": "email"},
         "full_name": {"mask": "initials"},
-        "phone": {"mask": "token", "domain": "phone", "normalise": "phone"},
-        "card": {"mask": "last4"},
-        "iban": {"mask": "token", "domain": "iban"},
-        "born": {"mask": "year"},
-        "notes": {"mask": "null"},
-        "attributes": {"mask": "json", "keep": ["tier"]},
-        "raw_json": {"mask": "json", "keep": ["tier"]},
-        "aliases": {"mask": "token", "domain": "alias"},
+        "phone": {"class": "phone", "region": "US"},
+        "card": {"class": "card"},
+        "iban": {"mask": "token", "domain": "iban", "as": "uuid"},
+        "born": {"mask": "age_band", "width": 5, "as_of": "2026-01-01"},
+        "notes": {"class": "free_text"},
+        "attributes": {
+            "mask": "json",
+            "paths": {
+                "tier": "keep",
+                "contact.mail": {"class": "email"},
+                "contact.others[]": {"class": "name"},
+                "phone": {"mask": "token", "domain": "phone_number", "as": "int64"},
+            },
+        },
+        "raw_json": {"mask": "json", "paths": {"tier": "keep"}},
+        "aliases": {"class": "name", "elements": True},
         "photo": {"mask": "token", "domain": "photo"},
         "state": {"mask": "constant", "value": "known"},
-        "contact": {"mask": "token", "domain": "email", "normalise": "trim_lower"},
-        "home": {"mask": "token", "domain": "place"},
+        "contact": {"mask": "email_domain"},
+        "home": {"class": "address"},
         "extra": {"mask": "constant", "value": "{}"},
-        "ip": {"mask": "token", "domain": "ip"},
-        "ref": {"mask": "token", "domain": "ref"},
-        "page": {"mask": "token", "domain": "page"},
+        "ip": {"class": "ip"},
+        "ref": {"mask": "token", "domain": "ref", "as": "int64"},
+        "pages": {"mask": "token", "domain": "page", "elements": True},
         "words": {"mask": "null"},
-        "amount": "keep",
+        "amount": {"mask": "bucket", "width": 10},
         "paper": {"mask": "token", "domain": "paper"},
+        "memo": {"mask": "redact", "region": "US"},
+        "origin": {"mask": "phone_country", "region": "US"},
+        "joined": {"mask": "year"},
     },
     "canary.accounts": {
         "login": {"mask": "token", "domain": "login"},
-        "owner_email": {"mask": "email", "domain": "email", "normalise": "trim_lower"},
+        "owner_email": {"mask": "email", "domain": "email", "normalise": "email"},
         "secret": "drop",
         "visits": "keep",
     },
@@ -85,14 +96,16 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "canary.journal": {
         "at": "keep",
         "line": {"mask": "token", "domain": "line"},
-        "author": {"mask": "token", "domain": "name"},
+        "author": {"class": "name"},
     },
     "canary.drafts": {
         "id": "keep",
         "body": {"mask": "token", "domain": "draft"},
-        "author": {"mask": "initials"},
     },
 }
+
+PATTERNS = {"canary.*.author": {"class": "name"}}
+"""Masks of columns that are not listed: the drafts'."""
 
 STAGING = ("people", "accounts", "sessions", "journal", "drafts")
 
@@ -108,7 +121,7 @@ BROKEN = """
 select id as person_id, cast(cast(phone as text) as bigint) as phone_number
 from {{ ref('base_canary__people') }}
 """
-"""A token is no number: PostgreSQL's message quotes the first one."""
+"""A masked phone is no number: PostgreSQL's message quotes the first one."""
 
 _COLUMNS = {"person_id": "bigint", "tier": "text", "email_token": "text", "accounts": "bigint"}
 
