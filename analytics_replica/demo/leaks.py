@@ -121,13 +121,16 @@ class _Sweep:
     unsearched: list[str] = field(default_factory=list)
 
     def search_files(self, paths: Iterable[Path]) -> None:
-        """Every file at or below the paths: as it is, then what it holds if it is packed."""
+        """Every file at or below the paths: its name, as it is, what it holds if it is packed."""
+        names = Scanner(self.planted)
         paths = list(paths)
         self.unsearched.extend(str(path) for path in paths if not path.exists())
         for file in files_under(paths):
             self.files += 1
+            names.feed(f"{file}\n".encode())
             self._search_file(file, raw_pieces(file), str(file))
             self._search_file(file, expanded_pieces(file), f"{file} (unpacked)")
+        self._note("names of files", names)
 
     def search_servers(self, dsns: Iterable[str]) -> None:
         """Every table of every database of the servers."""

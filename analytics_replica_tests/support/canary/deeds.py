@@ -7,7 +7,7 @@ messages. Not here: the schema (world.py), the values (plant.py), what is captur
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -33,7 +33,13 @@ AWKWARD = (
     ("{word}@", "+{word}", "{word} 12", "0044-03-15 BC", '"{word}"'),
     ("{word}@b@{name}", "", "{phone}", "-infinity", "null"),
     ("{name} <{email}>, {email}", "{phone} / {phone}", "{card} {card}", None, '{{"tier": null}}'),
-    ("mailto:{email}?subject={word}", "tel:{phone}", "{iban}", "20000-01-01", '{{"a": ["{word}"]}}'),
+    (
+        "mailto:{email}?subject={word}",
+        "tel:{phone}",
+        "{iban}",
+        "20000-01-01",
+        '{{"a": ["{word}"]}}',
+    ),
 )
 
 
@@ -46,6 +52,7 @@ class Deeds:
 
     def __post_init__(self) -> None:
         self._ids = count(1)
+        self._waiting = ""
 
     def fill(self) -> None:
         """What is there before anything is copied, in tables, defaults, comments, constraints."""
@@ -61,13 +68,14 @@ class Deeds:
             for text in (
                 "comment on column canary.people.email is '{name}'",
                 "comment on table canary.people is '{name}, {phone}'",
-                "comment on database {database} is '{name}'",
+                "comment on database current_db is '{name}'",
                 "alter table canary.people alter state set default '{name}'",
                 "alter table canary.people add check (state <> '{email}')",
                 "create view canary.one as select * from canary.people where email = '{email}'",
                 "create type canary.who as enum ('{word}', '{word}')",
             ):
-                cursor.execute(self._filled(text, place))
+                filled = self.plant.filled(text, place)
+                cursor.execute(filled.replace("current_db", self.production.name))
 
     def change(self) -> None:
         """Inserts, updates, deletes and moved keys in small transactions."""
@@ -142,7 +150,7 @@ class Deeds:
             "select pg_logical_emit_message(false, 'analytics_replica', '{email}')",
             "do $$ begin raise notice '{name}'; end $$",
         ):
-            self.production.execute(self._filled(text, place))
+            self.production.execute(self.plant.filled(text, place))
         self.prepare_transactions()
 
     def forget_nickname(self) -> None:
@@ -157,8 +165,14 @@ class Deeds:
             with self._open() as (cursor, _):
                 self._journal(cursor, 5, place)
                 cursor.execute(f"prepare transaction '{gid}'")
+            self._waiting = gid
             if ending:
                 self._autocommit(ending.format(gid=gid))
+
+    def forget_the_prepared(self) -> None:
+        """Ends the transaction that stayed, so that its database can be dropped."""
+        if self._waiting:
+            self._autocommit(f"rollback prepared '{self._waiting}'")
 
     def stream(self) -> None:
         """Large transactions, which production sends before they end: kept, in part, not at all."""
@@ -233,11 +247,11 @@ class Deeds:
     def _awkward(self, cursor: Any) -> None:
         for email, phone, card, born, attributes in AWKWARD:
             place = "what no mask expects"
-            values = [self._filled(v, place) if v else v for v in (email, phone, card, born)]
+            values = [self.plant.filled(v, place) if v else v for v in (email, phone, card, born)]
             cursor.execute(
                 "insert into canary.people (id, email, phone, card, born, attributes) "
                 "values (%s, %s, left(%s, 40), %s, %s, %s)",
-                (next(self._ids), *values, self._filled(attributes, place)),
+                (next(self._ids), *values, self.plant.filled(attributes, place)),
             )
 
     def _accounts(self, cursor: Any, number: int, place: str) -> None:
@@ -270,23 +284,6 @@ class Deeds:
         rows = [(next(self._ids), self.plant.remark(place)) for _ in range(number)]
         execute_values(cursor, f"insert into canary.{table} ({columns}) values %s", rows)
 
-    def _filled(self, text: str, place: str) -> str:
-        """The text with a new value for every name in braces."""
-        plant = self.plant
-        makers: dict[str, Callable[[str], str]] = {
-            "{name}": plant.name,
-            "{word}": plant.word,
-            "{email}": plant.email,
-            "{phone}": plant.phone,
-            "{card}": plant.card,
-            "{iban}": plant.iban,
-        }
-        text = text.replace("{database}", self.production.name)
-        for name, make in makers.items():
-            while name in text:
-                text = text.replace(name, make(place), 1)
-        return text.replace("{{", "{").replace("}}", "}")
-
     def _autocommit(self, statement: str) -> None:
         opened = psycopg2.connect(self.production.dsn())
         opened.autocommit = True
@@ -306,5 +303,3 @@ class Deeds:
 
 def _type_of(column: str) -> str:
     return {"home": "canary.place", "attributes": "jsonb"}.get(column, "text")
-
-

@@ -129,7 +129,7 @@ class Canaries:
         """Free text in which four values stand."""
         return (
             f"Call {self.name(place)} at {self.phone(place)},\n"
-            f"or write to <{self.email(place)}>; pays by {self.card(place)}\t(\"it's fine\")."
+            f'or write to <{self.email(place)}>; pays by {self.card(place)}\t("it\'s fine").'
         )
 
     def memo(self, place: str) -> str:
@@ -154,6 +154,26 @@ class Canaries:
         """A text of this length with a value at its beginning, in its middle and at its end."""
         half = "".join(self._random.choices(string.hexdigits, k=letters // 2))
         return f"{self.name(place)} {half} {self.email(place)} {half} {self.name(place)}"
+
+    def filled(self, text: str, place: str) -> str:
+        """The text with a new value for every name in braces; doubled braces become single."""
+        makers = {
+            "{name}": self.name,
+            "{word}": self.word,
+            "{email}": self.email,
+            "{phone}": self.phone,
+            "{card}": self.card,
+            "{iban}": self.iban,
+        }
+        for name, make in makers.items():
+            while name in text:
+                text = text.replace(name, make(place), 1)
+        return text.replace("{{", "{").replace("}}", "}")
+
+    @property
+    def places(self) -> set[str]:
+        """Everywhere that something was planted."""
+        return {*self.words.values(), *self.digits.values()}
 
     def _sixteen_bytes(self, place: str) -> bytes:
         return self.word(place).encode() + self._random.randbytes(7)

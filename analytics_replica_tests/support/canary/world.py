@@ -126,13 +126,12 @@ from {{ ref('base_canary__people') }}
 _COLUMNS = {"person_id": "bigint", "tier": "text", "email_token": "text", "accounts": "bigint"}
 
 
-def write_project(folder: Path, *, broken: bool) -> None:
-    """A dbt project whose tests fail, and if it is `broken`, one of its models, too."""
+def write_project(folder: Path) -> None:
+    """A dbt project with a test that fails and a model that cannot be built."""
     base, gold = folder / "models/base", folder / "models/gold"
-    shutil.rmtree(folder / "models", ignore_errors=True)
     base.mkdir(parents=True)
     gold.mkdir(parents=True)
-    (folder / "macros").mkdir(exist_ok=True)
+    (folder / "macros").mkdir()
     (folder / "dbt_project.yml").write_text(yaml.safe_dump(PROJECT))
     shutil.copy(REPOSITORY / "dbt_project/profiles.yml", folder)
     shutil.copy(REPOSITORY / "dbt_project/macros/generate_schema_name.sql", folder / "macros")
@@ -141,19 +140,18 @@ def write_project(folder: Path, *, broken: bool) -> None:
         (base / f"base_canary__{table}.sql").write_text("select * from {{ " + body + " }}")
     (base / "_sources.yml").write_text(yaml.safe_dump(_sources()))
     (gold / "known_people.sql").write_text(KNOWN)
-    models = [_model("known_people", _COLUMNS, ["bigint", "unique"])]
-    if broken:
-        (gold / "broken_people.sql").write_text(BROKEN)
-        models.append(_model("broken_people", {"person_id": "bigint", "phone_number": "bigint"}, []))
+    (gold / "broken_people.sql").write_text(BROKEN)
+    numbers = {"person_id": "bigint", "phone_number": "bigint"}
+    models = [_model("known_people", _COLUMNS, tested=True), _model("broken_people", numbers)]
     (gold / "_models.yml").write_text(yaml.safe_dump({"models": models}))
 
 
-def _model(name: str, columns: Mapping[str, str], tests: list[str]) -> dict[str, Any]:
+def _model(name: str, columns: Mapping[str, str], *, tested: bool = False) -> dict[str, Any]:
     described: list[dict[str, Any]] = [
         {"name": column, "data_type": kind, "description": f"The {column}."}
         for column, kind in columns.items()
     ]
-    if tests:
+    if tested:
         wrong = {"values": ["nobody@example.invalid"]}
         described[2]["data_tests"] = [
             {"accepted_values": {"arguments": wrong, "config": {"store_failures": True}}}
