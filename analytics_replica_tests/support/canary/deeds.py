@@ -21,14 +21,14 @@ from analytics_replica_tests.support.servers import Database
 
 MEGABYTE = 1 << 20
 DEEPER_THAN_PYTHON = 3_000
-
 PEOPLE = (
     "id, tier, email, full_name, phone, card, iban, born, notes, attributes, raw_json, aliases, "
     "photo, state, contact, home, extra, ip, ref, pages, words, amount, paper, "
     "memo, origin, joined"
 )
+TYPES = {"home": "canary.place", "attributes": "jsonb"}
 AWKWARD = (
-    # id, email, phone, card, born, attributes: what is no address, number, day or object
+    # email, phone, card, born, attributes
     ("{name}", "{name}", "{name}", "infinity", '["{word}"]'),
     ("{word}@", "+{word}", "{word} 12", "0044-03-15 BC", '"{word}"'),
     ("{word}@b@{name}", "", "{phone}", "-infinity", "null"),
@@ -93,7 +93,7 @@ class Deeds:
             with self.production.session() as cursor:
                 execute_values(
                     cursor,
-                    f"update canary.people set {column} = new.v::{_type_of(column)} "
+                    f"update canary.people set {column} = new.v::{TYPES.get(column, 'text')} "
                     "from (values %s) new (id, v) where people.id = new.id",
                     rows,
                 )
@@ -299,7 +299,3 @@ class Deeds:
                 yield cursor, opened
         finally:
             opened.close()
-
-
-def _type_of(column: str) -> str:
-    return {"home": "canary.place", "attributes": "jsonb"}.get(column, "text")

@@ -45,13 +45,13 @@ class Canaries:
     """Places whose values were found, and how often."""
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311 - the same every time
+        self._random = random.Random(self.seed)
 
     def __len__(self) -> int:
         return len(self.words) + len(self.digits)
 
     def kind_at(self, text: str, at: int) -> Kind | None:
-        """What the search asks: is a planted value at this place of a text in small letters?"""
+        """What the search asks: the kind of a planted value at this place, None for others."""
         if text.startswith(MARKER, at):
             word = text[max(0, at - WORD_EDGE) : at + len(MARKER) + WORD_EDGE]
             return self._told(Kind.NAME, self.words.get(word))
