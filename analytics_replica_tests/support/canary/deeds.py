@@ -64,7 +64,6 @@ class Deeds:
             self._rows(cursor, "left_out", 50, "a table that replica.yaml does not list")
             self._rows(cursor, "doomed", 30, "a table that is dropped")
             self._rows(cursor, "drafts", 20, "a table that is truncated", "id, body")
-            place = "the catalog"
             for text in (
                 "comment on column canary.people.email is '{name}'",
                 "comment on table canary.people is '{name}, {phone}'",
@@ -74,7 +73,7 @@ class Deeds:
                 "create view canary.one as select * from canary.people where email = '{email}'",
                 "create type canary.who as enum ('{word}', '{word}')",
             ):
-                filled = self.plant.filled(text, place)
+                filled = self.plant.filled(text, "the catalog")
                 cursor.execute(filled.replace("current_db", self.production.name))
 
     def change(self) -> None:
