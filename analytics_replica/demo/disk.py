@@ -1,29 +1,39 @@
 """Every byte of a file: as it lies on disk, and what it holds if it is packed.
 
-Here: walking folders, reading pieces, expanding gzip and zstd, decoding Parquet column by column.
-Not here: what the bytes are searched for (demo.planted).
+Here: walking folders, reading pieces, expanding packed files, decoding Parquet and Arrow column by
+column. Not here: packed values in a text (demo.packed), what is searched for (demo.planted).
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import stat
+import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.ipc
 import pyarrow.parquet as pq
 
 PIECE_BYTES: Final = 1 << 20
 BATCH_ROWS: Final = 65_536
-_PARQUET, _GZIP, _ZSTD = b"PAR1", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
-_HEAD_BYTES: Final = 4
+_PARQUET, _ARROW, _ZIP = b"PAR1", b"ARROW1", b"PK\x03\x04"
+_HEAD_BYTES: Final = 6
+_STREAM_BEGINS: Final = 8
 
-UNREADABLE: Final = (OSError, EOFError, zlib.error, pa.ArrowException)
+UNREADABLE: Final = (
+    *(OSError, EOFError, zlib.error, pa.ArrowException),
+    *(lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError),
+)
 """What a file raises that cannot be read, or is not what its first bytes say."""
 
 
@@ -51,19 +61,58 @@ def raw_pieces(file: Path) -> Iterator[bytes]:
 
 
 def expanded_pieces(file: Path) -> Iterator[bytes]:
-    """What a Parquet, gzip or zstd file holds, known by its first bytes; nothing for others."""
+    """What a packed file holds, known by its first bytes; nothing for others.
+
+    Parquet and Arrow column by column; gzip, zstd, lz4, bzip2 and xz; zip member by member.
+    """
     with file.open("rb") as opened:
         head = opened.read(_HEAD_BYTES)
-    if head == _PARQUET:
+    if head.startswith(_PARQUET):
         yield from _parquet_pieces(file)
-    elif head.startswith(_GZIP):
-        with gzip.open(file) as packed:
-            while piece := packed.read(PIECE_BYTES):
-                yield piece
-    elif head == _ZSTD:
-        with pa.input_stream(str(file), compression="zstd") as packed:
-            while piece := packed.read(PIECE_BYTES):
-                yield piece
+    elif head == _ARROW:
+        yield from _arrow_pieces(file)
+    elif head.startswith(_ZIP):
+        with zipfile.ZipFile(file) as members:
+            for member in members.namelist():
+                with members.open(member) as packed:
+                    yield b"\n"
+                    yield from _read(packed)
+    else:
+        for first, unpacked in _PACKINGS.items():
+            if head.startswith(first):
+                with unpacked(file) as packed:
+                    yield from _read(packed)
+
+
+def _read(opened: IO[bytes] | pa.NativeFile) -> Iterator[bytes]:
+    while piece := opened.read(PIECE_BYTES):
+        yield piece
+
+
+def _by_arrow(file: Path, compression: str) -> pa.NativeFile:
+    return pa.input_stream(str(file), compression=compression)
+
+
+_PACKINGS: Final[
+    dict[bytes, Callable[[Path], AbstractContextManager[IO[bytes] | pa.NativeFile]]]
+] = {
+    b"\x1f\x8b\x08": gzip.open,
+    b"\x28\xb5\x2f\xfd": partial(_by_arrow, compression="zstd"),
+    b"\x04\x22\x4d\x18": partial(_by_arrow, compression="lz4"),
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
+
+
+def _arrow_pieces(file: Path) -> Iterator[bytes]:
+    """Arrow's file format; of one without an end, as a kill leaves it, all whole batches."""
+    with pa.OSFile(str(file)) as opened:
+        opened.seek(_STREAM_BEGINS)
+        with pa.ipc.open_stream(opened) as batches:
+            for batch in batches:
+                for column in batch.columns:
+                    for values in _leaves(column):
+                        yield b"\n" + _joined(values)
 
 
 def _parquet_pieces(file: Path) -> Iterator[bytes]:

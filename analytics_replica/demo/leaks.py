@@ -27,7 +27,8 @@ from analytics_replica.demo.disk import (
     raw_pieces,
 )
 from analytics_replica.demo.dump import Rows, copy_rows, databases_behind, tables_in
-from analytics_replica.demo.planted import PlantedValues, Scanner, planted_values
+from analytics_replica.demo.packed import packed_in
+from analytics_replica.demo.planted import Planted, PlantedValues, Scanner, planted_values
 from analytics_replica.demo.shop.people import Kind
 from analytics_replica.domain.tables import TableName
 from analytics_replica.domain.verdicts import Finding, Verdict
@@ -79,7 +80,7 @@ class SearchReport:
         return Verdict.from_findings("leaks", (), **figures)
 
 
-def search(paths: Sequence[Path], dsns: Sequence[str], planted: PlantedValues) -> SearchReport:
+def search(paths: Sequence[Path], dsns: Sequence[str], planted: Planted) -> SearchReport:
     """Looks for the planted values in all files under `paths` and in all tables behind `dsns`.
 
     Links are followed. Each DSN opens all databases of its server, so it should be a superuser's.
@@ -111,7 +112,7 @@ def search(paths: Sequence[Path], dsns: Sequence[str], planted: PlantedValues) -
 class _Sweep:
     """One search in progress: what was seen so far."""
 
-    planted: PlantedValues
+    planted: Planted
     files: int = 0
     read_bytes: int = 0
     tables: int = 0
@@ -120,13 +121,16 @@ class _Sweep:
     unsearched: list[str] = field(default_factory=list)
 
     def search_files(self, paths: Iterable[Path]) -> None:
-        """Every file at or below the paths: as it is, then what it holds if it is packed."""
+        """Every file at or below the paths: its name, as it is, what it holds if it is packed."""
+        names = Scanner(self.planted)
         paths = list(paths)
         self.unsearched.extend(str(path) for path in paths if not path.exists())
         for file in files_under(paths):
             self.files += 1
+            names.feed(f"{file}\n".encode())
             self._search_file(file, raw_pieces(file), str(file))
             self._search_file(file, expanded_pieces(file), f"{file} (unpacked)")
+        self._note("names of files", names)
 
     def search_servers(self, dsns: Iterable[str]) -> None:
         """Every table of every database of the servers."""
@@ -150,7 +154,7 @@ class _Sweep:
     def _search_table(self, opened: Connection, database: str, of: TableName) -> None:
         scanner = Scanner(self.planted)
         where = f"{database}: {of}"
-        rows = Rows(lambda piece: self._feed(scanner, piece))
+        rows = Rows(lambda piece: self._feed_rows(scanner, piece))
         try:
             copy_rows(opened, of, rows)
         except psycopg2.errors.UndefinedTable:
@@ -160,6 +164,11 @@ class _Sweep:
         self.tables += 1
         self.rows += rows.count
         self._note(where, scanner)
+
+    def _feed_rows(self, scanner: Scanner, rows: bytes) -> None:
+        self._feed(scanner, rows)
+        for expanded in packed_in(rows):
+            scanner.feed(b"\n" + expanded + b"\n")
 
     def _feed(self, scanner: Scanner, piece: bytes) -> None:
         self.read_bytes += len(piece)
