@@ -116,6 +116,8 @@ def test_text_without_any_of_it_is_left_as_it_is(text: str) -> None:
         ("mail ada＠example.org", "mail [email]"),
         ("mailto:ada%40example.org?x", "mailto:[email]"),
         ('<ada@x.org>, "b@y.org"', '<[email]>, "[email]"'),
+        ("write o'connor@x.org, now", "write [email], now"),
+        ('write "ada lovelace"@x.org', "write [email]"),
         ("order 12345678901", "order [number]"),
         ("ring ٠١٢٣٤٥٦٧٨٩", "ring [number]"),
     ],

@@ -22,7 +22,7 @@ Firsts = npt.NDArray[np.int16]
 _LONGEST_NUMBER: Final = 40
 """Bytes; a longer one is left to the library."""
 
-_LONGEST_HOST: Final = 253
+_LONGEST_HOST: Final = 254
 _PUNCTUATION: Final = (32, 41, 45, 46)
 """Space, ), - and . stand inside of a number; ( also begins one."""
 
@@ -30,7 +30,6 @@ _LOCAL: Final = 1
 _HOST: Final = 2
 _ALNUM: Final = 4
 _ALPHA: Final = 8
-_SHOWN: Final = 16
 
 
 def _classes() -> Bytes:
@@ -40,12 +39,10 @@ def _classes() -> Bytes:
         char = chr(byte)
         if char.isalnum():
             found[byte] = _LOCAL | _HOST | _ALNUM | (_ALPHA if char.isalpha() else 0)
-        if char in "_+-":
+        if char in "!#$%&'*+-/=?^_`{|}~":
             found[byte] |= _LOCAL
         if char == "-":
             found[byte] |= _HOST
-        if char in ".-" or (char.isalnum() and char == char.lower()):
-            found[byte] |= _SHOWN
     return found
 
 
@@ -191,18 +188,19 @@ def _has_code(out: Bytes, body: int, digits: int, abroad: Firsts) -> bool:
 def with_hosts(
     tokens: Bytes, token_ends: Offsets, data: Bytes, starts: Offsets, out: Bytes, ends: Offsets
 ) -> None:
-    """Writes each token, and `@` and the host of its address if it looks like one."""
+    """Writes each token, and `@` and the host of its address if it is a plain one.
+
+    What only has an @ in it may have anything behind it: a name, for one.
+    """
     at = 0
     for n in range(len(starts) - 1):
         for i in range(token_ends[n], token_ends[n + 1]):
             out[at] = tokens[i]
             at += 1
         begin, end = starts[n], starts[n + 1]
-        host = end
-        while host > begin and _CLASS[data[host - 1]] & _SHOWN:
-            host -= 1
-        if begin < host < end and data[host - 1] == 64 and end - host <= _LONGEST_HOST:
-            for i in range(host - 1, end):
+        sign = _at_sign(data, begin, end)
+        if sign >= 0 and end - sign <= _LONGEST_HOST and _is_host(data, sign + 1, end):
+            for i in range(sign, end):
                 out[at] = data[i]
                 at += 1
         ends[n] = at

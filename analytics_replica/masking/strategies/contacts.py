@@ -97,12 +97,9 @@ def apply_email_domain(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
     """The host of the address, NULL if there is none."""
     del mask, key
     forms = _by_library(texts, *plain_emails(texts), email_form)
-    return pc.if_else(pc.equal(forms, ""), "", _hosts(forms))
-
-
-def _hosts(forms: pa.Array) -> pa.Array:
-    found = pc.extract_regex(forms, r"@(?P<host>[a-z0-9.-]{1,253})$")
-    return pc.struct_field(found, "host")
+    nothing = pc.if_else(pc.is_valid(forms), "", None).cast(pa.string())
+    hosts = pc.utf8_slice_codeunits(with_hosts(nothing, forms), 1, None)
+    return pc.if_else(pc.and_(pc.equal(hosts, ""), pc.not_equal(forms, "")), None, hosts)
 
 
 def apply_phone_country(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
