@@ -125,6 +125,14 @@ def pending(
     )
 
 
+def whole_windows(
+    store: Store, found: Sequence[Manifest], tables: Collection[TableName]
+) -> Mapping[TableName, Window]:
+    """What an empty staging would need of these batches, for each table that has any."""
+    windows = (_window(table, found, None) for table in sorted(tables))
+    return {w.table: _reaching(store, w) for w in windows if w.parts}
+
+
 def _chain(store: Store, after: int) -> list[Manifest]:
     """The manifests after this one, each of which follows the one before it."""
     chain = []
@@ -167,7 +175,9 @@ def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | N
         copy = copies[-1]
         later = [m for m in found if m.kind is BatchKind.STREAM and m.to_lsn > copy.to_lsn]
         complete = not later or min(m.from_lsn for m in later) <= copy.to_lsn
-        return Window(table, _parts(table, [copy, *later]), copy.to_lsn, copy.to_lsn, complete)
+        # Rows of a base keep the positions that they had.
+        floor = copy.to_lsn if copy.folded is None else ZERO
+        return Window(table, _parts(table, [copy, *later]), floor, copy.to_lsn, complete)
     later = [m for m in found if m.sequence > since]
     if known is None or known.copy_position is None:
         # Changes of a table that was never copied: without its rows they would make half a table,
@@ -199,10 +209,15 @@ def _reaching(store: Store, window: Window) -> Window:
 
 def _parts(table: TableName, batches: Sequence[Manifest]) -> tuple[Part, ...]:
     return tuple(
-        Part(file, batch.kind, batch.from_lsn, batch.to_lsn)
+        Part(file, batch.kind, _since(batch, file), batch.to_lsn)
         for batch in sorted(batches, key=lambda m: (m.to_lsn, m.sequence))
         for file in _of(table, batch)
     )
+
+
+def _since(batch: Manifest, file: LandedFile) -> Lsn:
+    known = batch.folded.since if batch.folded is not None else ()
+    return dict(known).get(file.path, batch.from_lsn)
 
 
 def _of(table: TableName, batch: Manifest) -> list[LandedFile]:
