@@ -158,8 +158,9 @@ def survivors(bench: Workbench, window: Window, sequence: int) -> Survivors:
     written: list[tuple[_Epoch, list[LandedFile]]] = []
     for epoch in epochs:
         kept = [file for file in epoch.files if file.path in carried]
-        into = BaseFiles(bench.store, sequence, part, epoch.files[-1], _schema(bench, epoch))
         rest = [file for file in epoch.files if file.path not in carried and file.rows]
+        schema = _schema(bench, rest or epoch.files)
+        into = BaseFiles(bench.store, sequence, part, epoch.files[-1], schema)
         if rest:
             first = 1 + sum(file.rows for _, files in written for file in files)
             query = _rows(events, into.schema, rest, first if numbered else None)
@@ -250,8 +251,8 @@ def _whole_files(events: Events) -> set[str]:
     }
 
 
-def _schema(bench: Workbench, epoch: _Epoch) -> pa.Schema:
-    return base_schema(physical_schema(bench.store, file.path) for file in epoch.files)
+def _schema(bench: Workbench, files: Sequence[LandedFile]) -> pa.Schema:
+    return base_schema(physical_schema(bench.store, file.path) for file in files)
 
 
 def _rows(
