@@ -6,10 +6,10 @@ test_staging_history.py. A failure prints a line that replays it (@reproduce_fai
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-import tempfile
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -62,14 +62,13 @@ def test_a_folded_landing_rebuilds_the_same_staging(
     keyless: list[tuple[list[Pair], list[list[tuple[bool, Pair]]]]],
     folds: list[int],
 ) -> None:
-    landing, batches = _landed(directories(), keyed, keyless)
+    landing = _landed(directories(), keyed, keyless)
     warehouse.execute("drop schema if exists staging, ops cascade")
     wanted = landing.settings(warehouse)
     assert apply_pending(wanted, SystemClock()).quarantined == {}
     rebuild(wanted, SystemClock())
     before = _staging(warehouse, landing)
     for edge in sorted(folds):
-        edge = min(edge, batches)
         fold(wanted, SystemClock(), before=DAY + timedelta(hours=edge, minutes=30))
         assert check_contiguity(landing.store, files=True).outcome is Outcome.PASS
         assert apply_pending(wanted, SystemClock()).batches == 0
@@ -81,7 +80,7 @@ def _landed(
     root: Path,
     keyed: list[tuple[dict[int, Row], list[list[Step]]]],
     keyless: list[tuple[list[Pair], list[list[tuple[bool, Pair]]]]],
-) -> tuple[Landing, int]:
+) -> Landing:
     tables = [Drawn(f"shop.t{n}", KEYED) for n in range(len(keyed))]
     without = [Drawn(f"shop.m{n}", KEYLESS) for n in range(len(keyless))]
     landing = Landing(root, (*tables, *without))
@@ -106,7 +105,7 @@ def _landed(
             if number < len(transactions) and transactions[number]
         }
         landing.stream_rows(str(Lsn(lsn.value + 8)), told)
-    return landing, 9
+    return landing
 
 
 def _staging(warehouse: Database, landing: Landing) -> dict[str, list[tuple[object, ...]]]:
