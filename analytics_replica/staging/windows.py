@@ -116,7 +116,7 @@ def pending(
     _require_one_production(fresh, ledger)
     if any(m.kind is BatchKind.COPY and m.to_lsn < ledger.position for m in fresh):
         # A copy from before what was applied: changes since then must be read a second time.
-        found = [m for m in manifests(store) if m.sequence <= fresh[-1].sequence]
+        found = _from_base([m for m in manifests(store) if m.sequence <= fresh[-1].sequence])
     windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
     # What a new copy does not contain is not there any more, also if staging had come further.
     anew = max(m.position for m in found) if any(map(_begins_anew, fresh)) else None
@@ -143,7 +143,13 @@ def _chain(store: Store, after: int) -> list[Manifest]:
             _require_sound(fault_between(*before, manifest))
         chain.append(manifest)
         before = manifest, digest
-    return chain
+    return _from_base(chain)
+
+
+def _from_base(chain: list[Manifest]) -> list[Manifest]:
+    """The same without what a base stands for: a fold that was killed may have left some of it."""
+    bases = [position for position, m in enumerate(chain) if m.folded is not None]
+    return chain[bases[-1] :] if bases else chain
 
 
 def _require_sound(fault: Finding | None) -> None:

@@ -24,9 +24,7 @@ CHUNK: Final = 2**22
 
 _COUNT: Final = "select count(*) {counts} from {files}"
 _ONE: Final = ", count_if(coalesce({condition}, false))"
-_INSIDE: Final = (
-    "list_bool_or(list_transform([{texts}], trace -> contains({column}::varchar, trace)))"
-)
+_INSIDE: Final = "contains({column}::varchar, {text})"
 _EQUAL: Final = "{column}::varchar in ({texts})"
 
 _NO_TEXT: Final = ("BOOLEAN", "DATE", "TIME", "FLOAT", "DOUBLE", "INTERVAL")
@@ -157,13 +155,13 @@ def _search(
         if column in SYSTEM_COLUMNS:
             continue
         if wide and not kind.startswith(_NO_TEXT):
-            asked.append((column, "a token", _condition(_INSIDE, column, wide)))
+            asked.append((column, "a token", _inside(column, wide)))
         narrow = [t.text for t in person.traces if not t.wide and column in t.columns]
         if narrow:
-            asked.append((column, "the key or a kept value", _condition(_EQUAL, column, narrow)))
+            asked.append((column, "the key or a kept value", _equal(column, narrow)))
     for key in person.keys if own else ():
         if key and key.keys() <= types.keys():
-            parts = [_condition(_EQUAL, column, [text]) for column, text in key.items()]
+            parts = [_equal(column, [text]) for column, text in key.items()]
             asked.append((", ".join(key), "an event of the row", join(" and ", parts)))
     counts = join("", (compose(_ONE, condition=condition) for _, _, condition in asked))
     found = bench.rows(compose(_COUNT, counts=counts, files=files))[0]
@@ -171,5 +169,10 @@ def _search(
     return int(found[0]), hits
 
 
-def _condition(template: str, column: str, texts: Sequence[str]) -> Sql:
-    return compose(template, column=column_label(column), texts=join(", ", map(literal, texts)))
+def _inside(column: str, texts: Sequence[str]) -> Sql:
+    label = column_label(column)
+    return join(" or ", (compose(_INSIDE, column=label, text=literal(t)) for t in texts))
+
+
+def _equal(column: str, texts: Sequence[str]) -> Sql:
+    return compose(_EQUAL, column=column_label(column), texts=join(", ", map(literal, texts)))

@@ -42,8 +42,7 @@ LIMITS: Final = (
     "Kept keys and values are searched by table and column name only, not inside other texts.",
     "Masks that many people share (year, initials, last4, …) leave nothing to search for.",
     "Aggregates that the person once counted in are not undone until they are built anew.",
-    "Backups, server logs, free disk space, readers' exports and compressed files beside Parquet "
-    "were not searched.",
+    "Backups, server logs, free disk space, compressed files, readers' exports: not searched.",
     "A token made with a key that is not in replica.yaml any more cannot be computed.",
 )
 """What a receipt does not see."""
