@@ -45,17 +45,13 @@ from analytics_replica.postgres.identifiers import (
     name,
     number,
 )
+from analytics_replica.staging.chosen import choose
 from analytics_replica.staging.compact import (
     ORDINALS,
     Events,
-    any_of,
     column,
-    find_latest,
     open_events,
 )
-from analytics_replica.staging.lineage import make_states_with_lineage
-from analytics_replica.staging.multiset import count_copies
-from analytics_replica.staging.quarantine import quarantined
 from analytics_replica.staging.shapes import shape_of
 from analytics_replica.staging.windows import Part, Window
 from analytics_replica.staging.workbench import Workbench
@@ -66,39 +62,6 @@ _FILE: Final = "_replica_file"
 
 CARRIED_BYTES: Final = 8 * 2**20
 """A file of this size of which every row is left stays as it is; smaller ones are put together."""
-
-_EVERY: Final = """
--- every event is a row that is left
-create or replace temp table chosen as
-select place, 1::bigint as copies {supplies} from events
-"""
-
-_COPIES: Final = """
--- of equal rows one stands for all
-create or replace temp table chosen as
-select place, copies {supplies} from net where copies > 0
-"""
-
-_LAST: Final = """
--- the last event of each key that is left
-create or replace temp table chosen as
-select place, 1::bigint as copies {supplies} from latest where live
-"""
-
-_SUPPLIED: Final = """
--- the same; p… is the event that has the value which the last one did not log
-create or replace temp table chosen as
-select l.place, 1::bigint as copies {supplies}
-from latest l
-left join wanted w using (place)
-left join (
-    select o.origin {supplied}
-    from events e join steps s using (place) join origins o using (life)
-    where e.op in ('i', 'u', 'm') and o.origin in (select origin from wanted)
-    group by o.origin
-) k on k.origin = w.origin
-where l.live
-"""
 
 _WHOLE: Final = """
 -- files of which every row is left
@@ -152,7 +115,7 @@ def survivors(bench: Workbench, window: Window, sequence: int) -> Survivors:
     for file in window.files:
         verify_file(bench.store, file)
     events = open_events(bench, window, shape_of(window))
-    numbered = _choose(events)
+    numbered = choose(events)
     carried = set() if numbered else _whole_files(events)
     part = unpublished_part(bench.store, window.files[-1], sequence)
     written: list[tuple[_Epoch, list[LandedFile]]] = []
@@ -186,42 +149,6 @@ def _epochs(window: Window) -> list[_Epoch]:
 
     groups = (tuple(parts) for _, parts in groupby(window.parts, key=shape))
     return [_Epoch(parts, parts[0].from_lsn) for parts in groups]
-
-
-def _choose(events: Events) -> bool:
-    """Makes the table `chosen`; True if a row may stand for others, so that numbers are needed."""
-    bench, window = events.bench, events.window
-    none = join("", (compose(", null::hugeint as {p}", p=column(i, "p")) for i in events.flagged))
-    if window.inserts_only:
-        bench.execute(compose(_EVERY, supplies=none))
-        return False
-    if not events.key:
-        if removed := count_copies(events):
-            raise quarantined(window.table, f"{removed} rows were deleted that landing never had")
-        bench.execute(compose(_COPIES, supplies=none))
-        return True
-    find_latest(events)
-    if not window.unchanged:
-        bench.execute(compose(_LAST, supplies=none))
-        return False
-    make_states_with_lineage(events)
-    supplied = (
-        compose(
-            ", max(e.place) filter (where not e.{u}) as {p}", u=column(i, "u"), p=column(i, "p")
-        )
-        for i in events.flagged
-    )
-    supplies = (compose(", k.{p}", p=column(i, "p")) for i in events.flagged)
-    bench.execute(compose(_SUPPLIED, supplies=join("", supplies), supplied=join("", supplied)))
-    lost = bench.scalar(
-        compose(
-            "select count(*) from states where live and ({lacks}) and lost",
-            lacks=any_of(events.flagged, "u"),
-        )
-    )
-    if lost:
-        raise quarantined(window.table, f"{lost} rows have a value that landing never had")
-    return False
 
 
 def _whole_files(events: Events) -> set[str]:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from analytics_replica.domain.batches import LandedColumn
-from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.verdicts import Outcome
 from analytics_replica.errors import AlreadyRunning, LandingBroken
@@ -25,10 +22,10 @@ from analytics_replica.landing.manifest import last_manifest, manifests, sequenc
 from analytics_replica.landing.recopy import stream_begins
 from analytics_replica.landing.silence import record_silence, silent_upto
 from analytics_replica.postgres.connect import advisory_lock
-from analytics_replica.staging.fold import APPLY, CannotFold, FoldReport, fold
-from analytics_replica.staging.rebuild import rebuild
+from analytics_replica.staging.fold import APPLY, CannotFold
 from analytics_replica_tests.support.drawings import Drawn
-from analytics_replica_tests.support.landed import DAY, LOG, PEOPLE, Landing
+from analytics_replica_tests.support.folded import files, folded, holds, rebuilt, staging
+from analytics_replica_tests.support.landed import LOG, PEOPLE, Landing
 from analytics_replica_tests.support.servers import Database
 
 SECRET = "Bergenhus"
@@ -95,45 +92,6 @@ def landing(tmp_path: Path, warehouse: Database) -> Landing:
     )
     made.apply(warehouse)
     return made
-
-
-def folded(landing: Landing, warehouse: Database, upto: int, **options: object) -> FoldReport:
-    """A fold of the batches up to this one."""
-    before = DAY + timedelta(hours=upto, minutes=30)
-    return fold(landing.settings(warehouse), SystemClock(), before=before, **options)  # type: ignore[arg-type]
-
-
-def rebuilt(landing: Landing, warehouse: Database) -> list[tuple[object, ...]]:
-    """Staging as landing alone gives it."""
-    report = rebuild(landing.settings(warehouse), SystemClock())
-    assert report.quarantined == {}
-    return staging(warehouse)
-
-
-def staging(warehouse: Database) -> list[tuple[object, ...]]:
-    """Staging's rows of production."""
-    return [
-        *warehouse.rows("select p::text from staging.people p order by 1"),
-        *warehouse.rows("select at::text, line from staging.log order by 1, 2"),
-    ]
-
-
-def holds(landing: Landing, text: str) -> bool:
-    """True if a landed page has the text, in any file that is there."""
-    with duckdb.connect() as connection:
-        return any(
-            connection.execute(
-                "select count(*) from read_parquet($1) t where contains(t::varchar, $2)",
-                [str(path), text],
-            ).fetchall()[0][0]
-            for path in landing.root.rglob("*.parquet")
-        )
-
-
-def files(landing: Landing) -> set[str]:
-    """The Parquet files that are there."""
-    root = landing.root / "landing"
-    return {str(path.relative_to(root)) for path in root.rglob("*.parquet")}
 
 
 @pytest.mark.parametrize("upto", [1, 2, 3, 4, 5])
