@@ -63,32 +63,32 @@ def erasure() -> None:
     """People whom production deleted."""
 
 
+Key = Annotated[
+    list[str] | None,
+    typer.Argument(help="The raw key, in key order; `-` reads a line of stdin.", metavar="KEY…"),
+]
+ByName = Annotated[
+    list[str] | None,
+    typer.Option("--key", help="The same by name; may be repeated.", metavar="COLUMN=RAW"),
+]
+Value = Annotated[
+    list[str] | None,
+    typer.Option(help="Another raw value of the row; may be repeated.", metavar="COLUMN=RAW"),
+]
+Named = Annotated[
+    list[str] | None,
+    typer.Option(help="Another name of columns that hold the key elsewhere.", metavar="COLUMN"),
+]
+
+
 @app.command("verify", epilog=VERIFY_EPILOG)
 def verify_command(
     context: typer.Context,
     table: Annotated[str, typer.Argument(help="The table, as replica.yaml names it.")],
-    key: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="The raw key, in key order; `-` reads a line of stdin.", metavar="KEY…"
-        ),
-    ] = None,
-    by_name: Annotated[
-        list[str] | None,
-        typer.Option("--key", help="The same by name; may be repeated.", metavar="COLUMN=RAW"),
-    ] = None,
-    value: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--value", help="Another raw value of the row; may be repeated.", metavar="COLUMN=RAW"
-        ),
-    ] = None,
-    named: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--named", help="Another name of columns that hold the key elsewhere.", metavar="COLUMN"
-        ),
-    ] = None,
+    key: Key = None,
+    by_name: ByName = None,
+    value: Value = None,
+    named: Named = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as JSON.")] = False,
 ) -> None:
     """Search every store for what the masks made of a person's key and values; print a receipt.

@@ -57,8 +57,7 @@ class FoldReport:
     """What a fold did: `base` stands for `batches` batches, whose files are gone.
 
     `base` is None if landing has none. `waits_for` says why newer batches, although old enough,
-    stay. `oldest` is when the oldest batch after the base was captured: nothing that was deleted
-    before it is in landing. `removed_*` count what earlier folds left over, too.
+    stay. `removed_*` count what earlier folds left over, too.
     """
 
     base: int | None
@@ -108,24 +107,31 @@ def fold(
         rows: dict[TableName, int] = {}
         if edge.batch is not None and edge.batch.sequence > found[0].sequence:
             base = _Fold(settings, store, found, edge.batch, ledger, progress, reached).made(began)
-            for file in base.files:
-                rows[file.table] = rows.get(file.table, 0) + file.rows
+            rows = _rows(base)
             reached("manifest")
             replace_manifest(store, base)
         removed = remove_folded(store, reached)
-        found = list(manifests(store))
-    bases = [m for m in found if m.folded is not None]
+        bases = [m for m in manifests(store) if m.folded is not None]
+    seconds = (clock.now() - began).total_seconds()
+    base = bases[-1] if bases else None
     return FoldReport(
-        base=bases[-1].sequence if bases else None,
-        position=bases[-1].position if bases else None,
-        batches=removed[0],
-        rows=rows,
-        removed_files=removed[1],
-        removed_bytes=removed[2],
-        before=before,
-        waits_for=edge.waits_for,
-        seconds=(clock.now() - began).total_seconds(),
+        None if base is None else base.sequence,
+        None if base is None else base.position,
+        removed[0],
+        rows,
+        removed[1],
+        removed[2],
+        before,
+        edge.waits_for,
+        seconds,
     )
+
+
+def _rows(base: Manifest) -> dict[TableName, int]:
+    rows: dict[TableName, int] = {}
+    for file in base.files:
+        rows[file.table] = rows.get(file.table, 0) + file.rows
+    return rows
 
 
 def edge_of(

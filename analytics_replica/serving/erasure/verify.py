@@ -31,6 +31,7 @@ from analytics_replica.serving.erasure.search import Searched, together
 from analytics_replica.serving.erasure.traces import Person, key_columns, person_of
 from analytics_replica.serving.erasure.warehouse import search_schema
 from analytics_replica.settings.load import Settings, masking_keys
+from analytics_replica.settings.secrets import MaskingKeys
 from analytics_replica.staging import ledger as ledgers
 from analytics_replica.staging.ledger import Ledger
 
@@ -98,11 +99,35 @@ def verify_erasure(
     """
     store = Store(settings.landing_url)
     known = list(manifests(store))
-    columns = _landed(known, request.table)
     policy, keys = Policy.from_settings(settings), masking_keys(settings)
+    person = _person(request, known, policy, keys)
+    search = _Search(settings, person, clock.now(), elsewhere or Elsewhere(), store)
+    with closing(connect(search.dsn, application="analytics-replica erasure")) as conn:
+        ledger = ledgers.read(conn)
+    stores = search.everywhere(progress)
+    body = {
+        "receipt": "analytics-replica erasure verify",
+        "format": FORMAT,
+        "outcome": together(stores).value,
+        "at": clock.now().isoformat(),
+        "by": by,
+        "policy": policy.fingerprint,
+        "key_ids": sorted(keys.by_id),
+        "positions": _positions(known, ledger, settings.replica.landing.retention_days),
+        "stores": [_store(searched) for searched in stores],
+        "limits": list(LIMITS),
+        **_asked(request, person),
+    }
+    return Receipt(together(stores), body, digest_of(body))
+
+
+def _person(
+    request: Request, known: Sequence[Manifest], policy: Policy, keys: MaskingKeys
+) -> Person:
+    columns = _landed(known, request.table)
     if request.table not in policy.tables:
         raise _unknown(request.table, "replica.yaml does not list it")
-    person = person_of(
+    return person_of(
         columns,
         request.table,
         policy,
@@ -111,35 +136,17 @@ def verify_erasure(
         values=request.values,
         named=request.named,
     )
-    search = _Search(settings, person, clock.now(), elsewhere or Elsewhere(), store)
-    with closing(connect(search.dsn, application="analytics-replica erasure")) as conn:
-        ledger = ledgers.read(conn)
-    stores: list[Searched] = []
-    steps = search.steps()
-    for done, step in enumerate(steps):
-        progress("search", done, len(steps))
-        stores.append(step())
-    progress("search", len(steps), len(steps))
-    outcome = together(stores)
-    body = {
-        "receipt": "analytics-replica erasure verify",
-        "format": FORMAT,
-        "outcome": outcome.value,
-        "at": clock.now().isoformat(),
-        "by": by,
+
+
+def _asked(request: Request, person: Person) -> dict[str, Any]:
+    return {
         "reference": person.reference,
         "table": str(request.table),
         "key_columns": sorted(request.key),
         "value_columns": sorted({column for column, _ in request.values}),
-        "policy": policy.fingerprint,
-        "key_ids": sorted(keys.by_id),
         "traces": sorted({trace.says for trace in person.traces}),
         "nothing_to_search_for": list(person.unseen),
-        "positions": _positions(known, ledger, settings.replica.landing.retention_days),
-        "stores": [_store(searched) for searched in stores],
-        "limits": list(LIMITS),
     }
-    return Receipt(outcome, body, digest_of(body))
 
 
 def digest_of(body: Mapping[str, Any]) -> str:
@@ -167,7 +174,16 @@ class _Search:
     def dsn(self) -> str:
         return self.settings.secrets.get(self.settings.replica.warehouse.dsn)
 
-    def steps(self) -> list[Callable[[], Searched]]:
+    def everywhere(self, progress: Progress) -> list[Searched]:
+        stores: list[Searched] = []
+        steps = self._steps()
+        for done, step in enumerate(steps):
+            progress("search", done, len(steps))
+            stores.append(step())
+        progress("search", len(steps), len(steps))
+        return stores
+
+    def _steps(self) -> list[Callable[[], Searched]]:
         steps: list[Callable[[], Searched]] = [self._staging]
         steps += [lambda edition=edition: self._gold(edition) for edition in Edition]  # type: ignore[misc]
         steps += [self._landing, self._dagster, self._artifacts]
