@@ -112,19 +112,9 @@ def fold(
             replace_manifest(store, base)
         removed = remove_folded(store, reached)
         bases = [m for m in manifests(store) if m.folded is not None]
-    seconds = (clock.now() - began).total_seconds()
-    base = bases[-1] if bases else None
-    return FoldReport(
-        None if base is None else base.sequence,
-        None if base is None else base.position,
-        removed[0],
-        rows,
-        removed[1],
-        removed[2],
-        before,
-        edge.waits_for,
-        seconds,
-    )
+    took = (clock.now() - began).total_seconds()
+    at = (bases[-1].sequence, bases[-1].position) if bases else (None, None)
+    return FoldReport(*at, removed[0], rows, *removed[1:], before, edge.waits_for, took)
 
 
 def _rows(base: Manifest) -> dict[TableName, int]:

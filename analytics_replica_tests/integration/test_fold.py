@@ -55,15 +55,8 @@ def landing(tmp_path: Path, warehouse: Database) -> Landing:
     warehouse.execute("drop schema if exists staging, ops cascade")
     made = Landing(tmp_path, (PEOPLE, LOG))
     made.copy("0/100", FIRST)
-    made.stream(
-        "0/200",
-        {
-            PEOPLE: """
-            lsn   | op     | id | city | bio
-            0/110 | update | 3  | Rome | ~
-            """
-        },
-    )
+    updated = "lsn | op | id | city | bio\n0/110 | update | 3 | Rome | ~"
+    made.stream("0/200", {PEOPLE: updated})
     made.stream(
         "0/300",
         {
