@@ -110,11 +110,11 @@ def fold(
             rows = _rows(base)
             reached("manifest")
             replace_manifest(store, base)
-        removed = remove_folded(store, reached)
+        batches, files, size = remove_folded(store, reached)
         bases = [m for m in manifests(store) if m.folded is not None]
     took = (clock.now() - began).total_seconds()
     at = (bases[-1].sequence, bases[-1].position) if bases else (None, None)
-    return FoldReport(*at, removed[0], rows, *removed[1:], before, edge.waits_for, took)
+    return FoldReport(*at, batches, rows, files, size, before, edge.waits_for, took)
 
 
 def _rows(base: Manifest) -> dict[TableName, int]:
