@@ -113,8 +113,9 @@ def fold(
         batches, files, size = remove_folded(store, reached)
         bases = [m for m in manifests(store) if m.folded is not None]
     took = (clock.now() - began).total_seconds()
-    at = (bases[-1].sequence, bases[-1].position) if bases else (None, None)
-    return FoldReport(*at, batches, rows, files, size, before, edge.waits_for, took)
+    number = bases[-1].sequence if bases else None
+    at = bases[-1].position if bases else None
+    return FoldReport(number, at, batches, rows, files, size, before, edge.waits_for, took)
 
 
 def _rows(base: Manifest) -> dict[TableName, int]:
