@@ -25,6 +25,7 @@ from analytics_replica.orchestration.checks.staging import staging_checks
 from analytics_replica.orchestration.outlook import models_of
 from analytics_replica.orchestration.project import gold_project, read_manifest
 from analytics_replica.orchestration.resources import Replica, chain_resource, offline_dbt
+from analytics_replica.orchestration.retention import retention_job, retention_schedule
 from analytics_replica.orchestration.translator import ReplicaTranslator
 from analytics_replica.postgres.firewall import only_our_errors
 from analytics_replica.postgres.process import protect_process
@@ -70,8 +71,8 @@ def build_definitions(
     return dg.Definitions(
         assets=[raw_assets(settings), staging_assets(settings), gold, ready],
         asset_checks=checks,
-        jobs=[nightly, capture, jobs.checks_job()],
-        schedules=jobs.schedules(settings, nightly, capture),
+        jobs=[nightly, capture, jobs.checks_job(), retention_job],
+        schedules=[*jobs.schedules(settings, nightly, capture), retention_schedule(settings)],
         sensors=sensors.all_sensors(deadline, models_of(gold.specs)),
         resources={
             "replica": Replica(settings, clock, progress),

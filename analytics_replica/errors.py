@@ -21,6 +21,8 @@
     ├── AlreadyRunning               70   another run holds the lock
     ├── NotReady                     71   tonight's edition is not published
     ├── CheckFailed                  72   an asset check failed or did not run
+    ├── NotErased                    73   something of a deleted person is still in a store
+    ├── ErasureNotProven             74   a store could not be searched
     ├── DemoError                    80   the demo's servers could not be set up
     └── ProgramFault                 90   something happened that nobody expected
 
@@ -195,6 +197,18 @@ class CheckFailed(ReplicaError):
     """At least one asset check failed or did not run."""
 
     exit_code = 72
+
+
+class NotErased(ReplicaError):
+    """Something of what was to be erased is still in a store; the receipt names it."""
+
+    exit_code = 73
+
+
+class ErasureNotProven(ReplicaError):
+    """A store could not be searched, so nothing is proven; the receipt names it."""
+
+    exit_code = 74
 
 
 class DemoError(ReplicaError):

@@ -18,7 +18,9 @@ from analytics_replica.cli import (
     capture,
     demo,
     doctor,
+    erasure,
     init,
+    landing,
     night,
     policy,
     recover,
@@ -52,6 +54,8 @@ app.add_typer(source.app, name="source")
 app.command("capture", epilog=capture.EPILOG)(capture.capture_command)
 app.command("resync", epilog=resync.EPILOG)(resync.resync_command)
 app.command("recover", epilog=recover.EPILOG)(recover.recover_command)
+app.add_typer(landing.app, name="landing")
+app.add_typer(erasure.app, name="erasure")
 app.command("run", epilog=night.RUN_EPILOG)(night.run_command)
 app.command("check", epilog=night.CHECK_EPILOG)(night.check_command)
 app.command("status", epilog=status.EPILOG)(status.status_command)

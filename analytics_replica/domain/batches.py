@@ -165,6 +165,21 @@ class Catalog:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """What a base is, which stands for a folded batch and for all before it.
+
+    A base has the number, the digest (for the next manifest to name) and the position of the last
+    folded batch; its files hold the rows that were left there. `since` says, by path, from where
+    on a table came in the shape of a file, if it is not its first.
+    """
+
+    digest: str
+    batches: int
+    at: datetime
+    since: tuple[tuple[str, Lsn], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One batch. It exists when its manifest does; `previous` chains it to the one before.
 
@@ -192,6 +207,8 @@ class Manifest:
     """What tells a table that was in the publication all the time from one that was taken out and
     put back, for each table that was published as it should be."""
     catalog: Catalog | None = None
+    folded: Folded | None = None
+    """Only in a base: a copy of all tables that was made from older batches."""
 
     @property
     def position(self) -> Lsn:

@@ -22,6 +22,7 @@ from analytics_replica.errors import CopyFailed, DemoError
 from analytics_replica.landing.anew import continued_by_copy, set_aside_unfit
 from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.copy_area import FIRST, copy_area
+from analytics_replica.landing.folding import not_folded
 from analytics_replica.landing.initial_copy import CopyWork, copy_tables
 from analytics_replica.landing.layout import Store, data_path, disk_errors
 from analytics_replica.landing.manifest import publish_manifest
@@ -55,10 +56,11 @@ def take_first_copy(work: CaptureWork, beyond: int = 0) -> None:
         )
         with copy_area(work.store, FIRST, about, lasting=copy.lasting) as area:
             files = copy_tables(copy, area, copying)
-            set_aside_unfit(work.store, work.origin, work.new_batch().sequence)
-            publish_copy(
-                work, ((area.folder / file.path, file) for file in files), about.to_lsn, about
-            )
+            with not_folded(work.store, wait=True):
+                set_aside_unfit(work.store, work.origin, work.new_batch().sequence)
+                publish_copy(
+                    work, ((area.folder / file.path, file) for file in files), about.to_lsn, about
+                )
 
 
 @contextlib.contextmanager

@@ -42,6 +42,8 @@ WANTED: Final = "land-now"
 """Is there while somebody waits for a follower to land the present."""
 UNFINISHED: Final = "unfinished"
 """Files that are being written; whatever is left here after a crash is thrown away."""
+FOLDING: Final = "folding"
+"""The same of a fold, which runs beside captures: each of the two sweeps its own folder."""
 
 
 def manifest_path(sequence: int) -> str:
@@ -114,10 +116,10 @@ class Store:
         with disk_errors("reading landing"):
             return sorted(str(path)[root:] for path in self.filesystem.glob(self.full(pattern)))
 
-    def unfinished(self) -> Path:
+    def unfinished(self, among: str = UNFINISHED) -> Path:
         """A new local path to write a file at before it is published."""
         base = self.local
-        folder = (base or Path(tempfile.gettempdir())) / UNFINISHED
+        folder = (base or Path(tempfile.gettempdir())) / among
         with disk_errors("preparing landing"):
             folder.mkdir(parents=True, exist_ok=True)
         return folder / uuid.uuid4().hex
@@ -169,7 +171,7 @@ class Store:
         The system frees it when we die. On an object store the slot's single reader and the
         manifests' exclusive creation keep a second writer out.
         """
-        with self._held(LOCK) as held:
+        with self.held(LOCK) as held:
             if not held:
                 raise AlreadyRunning(
                     what="Another capture writes to this landing.",
@@ -184,14 +186,14 @@ class Store:
 
         For the one writer to call. It waits for who is just asking, who holds the lock that long.
         """
-        with self._held(FOLLOWER, wait=True):
+        with self.held(FOLLOWER, wait=True):
             yield
 
     def is_followed(self) -> bool:
         """True if a follower on this machine lands what commits."""
         if self.local is None or not (self.local / FOLLOWER).exists():
             return False
-        with self._held(FOLLOWER) as held:
+        with self.held(FOLLOWER) as held:
             return not held
 
     def ask_to_land(self) -> None:
@@ -210,7 +212,8 @@ class Store:
         return True
 
     @contextlib.contextmanager
-    def _held(self, name: str, *, wait: bool = False) -> Iterator[bool]:
+    def held(self, name: str, *, wait: bool = False) -> Iterator[bool]:
+        """Holds the lock of this name; gives False if another has it and `wait` is not wanted."""
         base = self.local
         if base is None:
             yield True
@@ -226,10 +229,10 @@ class Store:
                 return
             yield True
 
-    def sweep(self) -> None:
+    def sweep(self, among: str = UNFINISHED) -> None:
         """Removes what crashed writers left unfinished. Only for the one writer to call."""
         if self.local is not None:
-            for left in (self.local / UNFINISHED).glob("*"):
+            for left in (self.local / among).glob("*"):
                 left.unlink(missing_ok=True)
 
 

@@ -2,11 +2,13 @@
 
 Here: writing, reading and listing manifests, and verifying that a batch's files are what its
 manifest says. A batch exists when its manifest does. Not here: which batches follow each other
-(contiguity.py), when to delete one (retention.py).
+(contiguity.py), what takes their place when they are old
+(staging.fold).
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -20,6 +22,7 @@ from analytics_replica.domain.batches import (
     BatchKind,
     Catalog,
     CatalogTable,
+    Folded,
     LandedColumn,
     LandedFile,
     Manifest,
@@ -29,7 +32,13 @@ from analytics_replica.domain.batches import (
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import Column, TableName
 from analytics_replica.errors import LandingBroken, ManifestUnreadable
-from analytics_replica.landing.layout import MANIFESTS, Store, disk_errors, manifest_path
+from analytics_replica.landing.layout import (
+    FOLDING,
+    MANIFESTS,
+    Store,
+    disk_errors,
+    manifest_path,
+)
 
 FORMAT: Final = 1
 """Counts incompatible changes of the manifest's JSON."""
@@ -38,6 +47,8 @@ FORMAT: Final = 1
 def to_json(manifest: Manifest) -> bytes:
     """The manifest as JSON; equal manifests give equal bytes."""
     body = {"format": FORMAT, **_plain(manifest)}
+    if manifest.folded is None:
+        del body["folded"]
     return json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False).encode()
 
 
@@ -72,27 +83,42 @@ def publish_manifest(store: Store, manifest: Manifest) -> str:
     return digest(data)
 
 
+def replace_manifest(store: Store, base: Manifest) -> None:
+    """Makes the base exist in the place of the last batch that it stands for, in one step."""
+    written = store.unfinished(FOLDING)
+    with disk_errors("writing a manifest"):
+        written.write_bytes(to_json(base))
+    store.publish(written, manifest_path(base.sequence))
+
+
 def manifests(store: Store, *, after: int = 0) -> Iterator[Manifest]:
     """All batches with a greater sequence than `after`, in order.
 
-    LandingBroken if one in between is missing; ManifestUnreadable if one cannot be read.
+    LandingBroken if one in between is missing; ManifestUnreadable if one cannot be read. Those
+    that are folded meanwhile are passed over: the base that stands for them comes instead.
     """
     return (manifest for manifest, _ in digested(store, after=after))
 
 
 def digested(store: Store, *, after: int = 0) -> Iterator[tuple[Manifest, str]]:
-    """The same, each with the digest of its bytes as they are, which the next one must name.
+    """The same, each with the digest that the next one must name.
 
-    Not the digest of what we would write today: an older manifest has fewer fields.
+    That is of its bytes as they are, not of what we would write today, for an older manifest has
+    fewer fields; a base has the digest of the batch that it stands for.
     """
     expected = None
     for sequence in sequences(store):
         if sequence <= after:
             continue
-        if expected is not None and sequence != expected:
+        if expected is not None and sequence != expected and not was_folded(store, expected):
             raise missing_batch(expected, sequence)
         expected = sequence + 1
-        yield read_digested(store, sequence)
+        try:
+            yield read_digested(store, sequence)
+        except LandingBroken:
+            if not was_folded(store, sequence):
+                raise
+            expected = None
 
 
 def sequences(store: Store) -> list[int]:
@@ -117,19 +143,27 @@ def read_manifest(store: Store, sequence: int) -> Manifest:
 
 def read_digested(store: Store, sequence: int) -> tuple[Manifest, str]:
     """The manifest of this batch and the digest of its bytes as they are."""
-    path = manifest_path(sequence)
-    data = store.read(path)
-    return from_json(data, path), digest(data)
+    return _read_digested(store, manifest_path(sequence))
+
+
+def was_folded(store: Store, sequence: int) -> bool:
+    """True if a base stands for this batch, so that it need not be there."""
+    for later in reversed(sequences(store)):
+        if later < sequence:
+            return False
+        # One that is gone by now was before a base, which comes in the same listing.
+        with contextlib.suppress(LandingBroken):
+            if read_manifest(store, later).folded is not None:
+                return True
+    return False
 
 
 def last_manifest(store: Store) -> tuple[Manifest, str] | None:
-    """The newest batch and the digest of its manifest; None if nothing was ever landed."""
+    """The newest batch and the digest that the next one must name; None if nothing was landed."""
     names = store.names(MANIFESTS)
     if not names:
         return None
-    path = f"{MANIFESTS}/{names[-1]}"
-    data = store.read(path)
-    return from_json(data, path), digest(data)
+    return _read_digested(store, f"{MANIFESTS}/{names[-1]}")
 
 
 def verify_file(store: Store, file: LandedFile) -> None:
@@ -142,6 +176,12 @@ def verify_file(store: Store, file: LandedFile) -> None:
             next="Restore the file from a backup of landing, or copy the table again with "
             "`analytics-replica capture --first-copy`.",
         )
+
+
+def _read_digested(store: Store, path: str) -> tuple[Manifest, str]:
+    data = store.read(path)
+    manifest = from_json(data, path)
+    return manifest, digest(data) if manifest.folded is None else manifest.folded.digest
 
 
 def _sequence(name: str) -> int:
@@ -201,7 +241,15 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         incomplete=tuple(TableName(*table) for table in body.get("incomplete", ())),
         published=tuple((TableName(*t), token) for t, token in body.get("published", ())),
         catalog=_catalog(body.get("catalog")),
+        folded=_folded(body.get("folded")),
     )
+
+
+def _folded(body: dict[str, Any] | None) -> Folded | None:
+    if body is None:
+        return None
+    since = tuple((path, Lsn.parse(at)) for path, at in body["since"])
+    return Folded(body["digest"], body["batches"], datetime.fromisoformat(body["at"]), since)
 
 
 def _catalog(body: dict[str, Any] | None) -> Catalog | None:

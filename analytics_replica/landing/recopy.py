@@ -12,8 +12,9 @@ from __future__ import annotations
 from analytics_replica.domain.batches import BatchKind, Manifest
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
-from analytics_replica.landing.copy_area import ready_copies
+from analytics_replica.landing.copy_area import ReadyCopy, ready_copies
 from analytics_replica.landing.first_copy import publish_copy
+from analytics_replica.landing.folding import not_folded
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
 from analytics_replica.landing.stream import CaptureWork
@@ -27,8 +28,17 @@ def adopt_copies(work: CaptureWork) -> int:
     is and confirms nothing. A copy that does not fit any more is thrown away; whoever made it is
     told why.
     """
+    waiting = ready_copies(work.store)
+    if not waiting:
+        return 0
+    with not_folded(work.store, wait=False) as alone:
+        # While older batches are folded a copy waits for the next boundary.
+        return _adopt(work, waiting) if alone else 0
+
+
+def _adopt(work: CaptureWork, waiting: list[ReadyCopy]) -> int:
     landed = 0
-    for ready in ready_copies(work.store):
+    for ready in waiting:
         if already_landed(work.store, ready.proposal) is not None:
             ready.forget()  # a crash came between the manifest and this line
         elif (reason := _unfit(ready.proposal, work)) is not None:

@@ -118,7 +118,7 @@ class Landing(_Part):
     url: str
     """An fsspec URL or a path (relative to this file)."""
     retention_days: int = Field(default=30, ge=1)
-    """How long batches are to be kept. Nothing removes them yet."""
+    """How long batches are kept before they are folded: then deleted rows are in no file."""
     batch_rows: int = Field(default=200_000, ge=1)
     """A batch ends at the first commit after this many changes; bounds what a crash repeats."""
 

@@ -23,6 +23,7 @@ _NET: Final = """
 create or replace temp table net as
 select {columns}, (count_if(op <> 'd') - count_if(op = 'd'))::bigint as copies,
        coalesce(max(lsn) filter (where op <> 'd'), max(lsn)) as lsn,
+       max(place) filter (where op <> 'd') as place,
        arg_max(committed_at, place) filter (where op <> 'd') as committed_at
 from events
 group by {columns} {signs}
@@ -60,20 +61,29 @@ def merge_multiset(within: Transaction, events: Events, plan: Plan) -> Changes:
     """
     if events.window.inserts_only and (plan.create or not events.void):
         return Changes(inserted=load_rows(within, events, plan.target, compose("events")))
-    _require_whole_rows(events)
-    everything = range(len(events.shape.columns))
-    signs = (compose(", signbit({c})", c=column(i)) for i in _floats(events))
-    events.bench.execute(compose(_NET, columns=columns_of(everything), signs=join("", signs)))
+    removed = count_copies(events)
     begins_empty = plan.create or events.void
     deleted = 0
     if events.void and not plan.create:
         deleted = within.execute(compose("delete from {table}", table=table(plan.target)))
-    removed = events.bench.scalar(compose("select count(*) from net where copies < 0"))
     if removed and begins_empty:
         raise _not_there(events, removed)
     if removed:
         deleted += _remove(within, events, plan)
     return Changes(load_rows(within, events, plan.target, compose(_ADDED)), 0, deleted)
+
+
+def count_copies(events: Events) -> int:
+    """Makes the table `net`: each different row, with the `copies` that the events add or remove.
+
+    Returns how many rows lose copies; TableQuarantined if an event does not carry its whole row.
+    `place` is of the last event that brought the row.
+    """
+    _require_whole_rows(events)
+    everything = range(len(events.shape.columns))
+    signs = (compose(", signbit({c})", c=column(i)) for i in _floats(events))
+    events.bench.execute(compose(_NET, columns=columns_of(everything), signs=join("", signs)))
+    return int(events.bench.scalar(compose("select count(*) from net where copies < 0")))
 
 
 def _remove(within: Transaction, events: Events, plan: Plan) -> int:

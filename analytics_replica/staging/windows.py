@@ -116,13 +116,21 @@ def pending(
     _require_one_production(fresh, ledger)
     if any(m.kind is BatchKind.COPY and m.to_lsn < ledger.position for m in fresh):
         # A copy from before what was applied: changes since then must be read a second time.
-        found = [m for m in manifests(store) if m.sequence <= fresh[-1].sequence]
+        found = _from_base([m for m in manifests(store) if m.sequence <= fresh[-1].sequence])
     windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
     # What a new copy does not contain is not there any more, also if staging had come further.
     anew = max(m.position for m in found) if any(map(_begins_anew, fresh)) else None
     return Pending(
         fresh, {w.table: _reaching(store, w) for w in windows if w.parts}, tuple(found), anew
     )
+
+
+def whole_windows(
+    store: Store, found: Sequence[Manifest], tables: Collection[TableName]
+) -> Mapping[TableName, Window]:
+    """What an empty staging would need of these batches, for each table that has any."""
+    windows = (_window(table, found, None) for table in sorted(tables))
+    return {w.table: _reaching(store, w) for w in windows if w.parts}
 
 
 def _chain(store: Store, after: int) -> list[Manifest]:
@@ -135,7 +143,13 @@ def _chain(store: Store, after: int) -> list[Manifest]:
             _require_sound(fault_between(*before, manifest))
         chain.append(manifest)
         before = manifest, digest
-    return chain
+    return _from_base(chain)
+
+
+def _from_base(chain: list[Manifest]) -> list[Manifest]:
+    """The same without what a base stands for: a fold that was killed may have left some of it."""
+    bases = [position for position, m in enumerate(chain) if m.folded is not None]
+    return chain[bases[-1] :] if bases else chain
 
 
 def _require_sound(fault: Finding | None) -> None:
@@ -167,7 +181,9 @@ def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | N
         copy = copies[-1]
         later = [m for m in found if m.kind is BatchKind.STREAM and m.to_lsn > copy.to_lsn]
         complete = not later or min(m.from_lsn for m in later) <= copy.to_lsn
-        return Window(table, _parts(table, [copy, *later]), copy.to_lsn, copy.to_lsn, complete)
+        # Rows of a base keep the positions that they had.
+        floor = copy.to_lsn if copy.folded is None else ZERO
+        return Window(table, _parts(table, [copy, *later]), floor, copy.to_lsn, complete)
     later = [m for m in found if m.sequence > since]
     if known is None or known.copy_position is None:
         # Changes of a table that was never copied: without its rows they would make half a table,
@@ -199,10 +215,15 @@ def _reaching(store: Store, window: Window) -> Window:
 
 def _parts(table: TableName, batches: Sequence[Manifest]) -> tuple[Part, ...]:
     return tuple(
-        Part(file, batch.kind, batch.from_lsn, batch.to_lsn)
+        Part(file, batch.kind, _since(batch, file), batch.to_lsn)
         for batch in sorted(batches, key=lambda m: (m.to_lsn, m.sequence))
         for file in _of(table, batch)
     )
+
+
+def _since(batch: Manifest, file: LandedFile) -> Lsn:
+    known = batch.folded.since if batch.folded is not None else ()
+    return dict(known).get(file.path, batch.from_lsn)
 
 
 def _of(table: TableName, batch: Manifest) -> list[LandedFile]:

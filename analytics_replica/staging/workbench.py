@@ -58,10 +58,14 @@ class Workbench:
         described = self.rows(compose("describe {query}", query=query))
         return {row[0]: row[1] for row in described}
 
-    def files(self, paths: Sequence[str]) -> Sql:
+    def files(self, paths: Sequence[str], *, options: Sql | None = None) -> Sql:
         """These landed files as one relation, columns matched by name."""
         listed = join(", ", (literal(self._address(path)) for path in paths))
-        return compose("read_parquet([{paths}], union_by_name => true)", paths=listed)
+        return compose(
+            "read_parquet([{paths}], union_by_name => true{options})",
+            paths=listed,
+            options=compose("") if options is None else options,
+        )
 
     def _address(self, path: str) -> str:
         filesystem = self.store.filesystem

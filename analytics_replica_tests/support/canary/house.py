@@ -59,8 +59,8 @@ class Canary:
     def __post_init__(self) -> None:
         self.outside = self.top / "outside"
         self.temporary = self.outside / "tmp"
-        for folder in ("tmp", "output", "home", "dagster_home", "dbt_project"):
-            (self.outside / folder).mkdir(parents=True)
+        for name in ("tmp", "output", "home", "dagster_home", "dbt_project"):
+            (self.outside / name).mkdir(parents=True)
         for folder in (self.outside, self.temporary):
             folder.chmod(0o711)
         (self.outside / "dagster_home/dagster.yaml").write_text(DAGSTER_YAML)
