@@ -192,6 +192,12 @@ class Manifest:
     """What tells a table that was in the publication all the time from one that was taken out and
     put back, for each table that was published as it should be."""
     catalog: Catalog | None = None
+    keys: tuple[tuple[str, str], ...] = ()
+    """Each masking key that the batch was sealed with: its id and its check value. Empty in older
+    manifests."""
+    beside: tuple[LandedFile, ...] = ()
+    """While masking keys are rotated: the same events of the tables with tokens, sealed with the
+    next key. What comes on top of a copy under that key is read from here."""
 
     @property
     def position(self) -> Lsn:

@@ -36,7 +36,7 @@ def check_contiguity(store: Store, *, files: bool = False) -> Verdict:
                 fault = fault_between(previous[0], previous[1], manifest)
                 if fault is not None:
                     return Verdict.from_findings(ABOUT, [fault], batches=count)
-            for file in manifest.files if files else ():
+            for file in (*manifest.files, *manifest.beside) if files else ():
                 verify_file(store, file)
             previous = manifest, as_it_is
             count += 1

@@ -116,7 +116,7 @@ def _seal(column: Column, done: Treatment, texts: pa.Array, keys: MaskingKeys) -
     if done.kind is Kind.SEALED or done.mask is None or done.mask.mask == "null":
         return SealedColumn(pa.nulls(len(texts), target), None)
     try:
-        key = keys.active_key
+        key = keys.by_id[done.key_id or keys.active]
         return SealedColumn(STRATEGIES[done.mask.mask].apply(texts, done.mask, key), None)
     except (ValueError, pa.ArrowException):
         raise StreamInvalid(

@@ -16,6 +16,7 @@ from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.domain.verdicts import Finding
 from analytics_replica.errors import LandingBroken
+from analytics_replica.landing.beside import on_top_of
 from analytics_replica.landing.contiguity import fault_between
 from analytics_replica.landing.layout import Store, manifest_path
 from analytics_replica.landing.manifest import (
@@ -167,7 +168,8 @@ def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | N
         copy = copies[-1]
         later = [m for m in found if m.kind is BatchKind.STREAM and m.to_lsn > copy.to_lsn]
         complete = not later or min(m.from_lsn for m in later) <= copy.to_lsn
-        return Window(table, _parts(table, [copy, *later]), copy.to_lsn, copy.to_lsn, complete)
+        parts = _parts(table, [copy, *later], copy)
+        return Window(table, parts, copy.to_lsn, copy.to_lsn, complete)
     later = [m for m in found if m.sequence > since]
     if known is None or known.copy_position is None:
         # Changes of a table that was never copied: without its rows they would make half a table,
@@ -197,11 +199,13 @@ def _reaching(store: Store, window: Window) -> Window:
     return replace(window, parts=parts)
 
 
-def _parts(table: TableName, batches: Sequence[Manifest]) -> tuple[Part, ...]:
+def _parts(
+    table: TableName, batches: Sequence[Manifest], copy: Manifest | None = None
+) -> tuple[Part, ...]:
     return tuple(
         Part(file, batch.kind, batch.from_lsn, batch.to_lsn)
         for batch in sorted(batches, key=lambda m: (m.to_lsn, m.sequence))
-        for file in _of(table, batch)
+        for file in (_of(table, batch) if copy is None else on_top_of(copy, batch, table))
     )
 
 
