@@ -24,7 +24,8 @@ from analytics_replica.cli.usage import COMMON, all_errors, meaning_of
 from analytics_replica.masking.strategies import STRATEGIES
 from analytics_replica.postgres.type_names import type_name
 from analytics_replica.settings import schema
-from analytics_replica.settings.schema import FromEnvironment, Mask, ReplicaFile, TableRules
+from analytics_replica.settings.rules import Mask
+from analytics_replica.settings.schema import FromEnvironment, ReplicaFile, TableRules
 
 GENERATED: Final = "<!-- Written by `python -m analytics_replica.cli.reference`; do not edit. -->"
 
@@ -83,8 +84,8 @@ def replica_yaml_page() -> str:
         lines += ["| key | value | default | |", "|---|---|---|---|", *_rows(model), ""]
     lines += ["## The masks", "", "NULL stays NULL and the empty text stays empty.", ""]
     lines += [
-        "| mask | type in staging | fits | keeps different values apart |",
-        "|---|---|---|---|",
+        "| mask | fits | type in staging | keyed | keeps values apart | keeps joins | lossy |",
+        "|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *_masks()]) + "\n"
 
@@ -138,9 +139,11 @@ def _masks() -> Iterator[str]:
     for name, strategy in STRATEGIES.items():
         fits = "every type"
         if strategy.types is not None:
-            fits = ", ".join(type_name(oid, -1) for oid in sorted(strategy.types))
-        apart = "yes" if strategy.keeps_unique else "no"
-        yield f"| `{name}` | {strategy.staging or 'own type of the column'} | {fits} | {apart} |"
+            named = [type_name(oid, -1) for oid in sorted(strategy.types)]
+            fits = ", ".join([*named, *(["enums, domains"] if strategy.own_types else [])])
+        promises = (strategy.keyed, strategy.keeps_unique, strategy.keeps_joins, strategy.lossy)
+        told = " | ".join("yes" if promise else "no" for promise in promises)
+        yield f"| `{name}` | {fits} | {strategy.staging or 'own type of the column'} | {told} |"
 
 
 def _rows(model: type[BaseModel]) -> Iterator[str]:

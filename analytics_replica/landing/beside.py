@@ -39,11 +39,11 @@ def keys_in(files: Collection[LandedFile]) -> frozenset[str]:
 def on_top_of(copy: Manifest, batch: Manifest, table: TableName) -> list[LandedFile]:
     """The batch's files of the table that fit the copy: the plain ones, or those from beside."""
     own = _of(table, batch.files)
-    wanted = keys_in(_of(table, copy.files))
+    wanted = {key_id for key_id, _ in copy.keys}
     if batch.sequence >= copy.sequence or not wanted or keys_in(own) <= wanted:
         return own
     beside = _of(table, batch.beside)
-    return beside if keys_in(beside) == wanted else own
+    return beside if beside and keys_in(beside) <= wanted else own
 
 
 def sealed_otherwise(copy: Manifest, batches: Collection[Manifest]) -> TableName | None:
@@ -51,16 +51,16 @@ def sealed_otherwise(copy: Manifest, batches: Collection[Manifest]) -> TableName
 
     The batches are landed, and the copy is not. Judged by counting: beside must be every event.
     """
+    wanted = {key_id for key_id, _ in copy.keys}
     for batch in batches:
         if batch.kind is BatchKind.COPY or batch.to_lsn <= copy.to_lsn:
             continue
         own, beside = _rows(batch.files), _rows(batch.beside)
         for table in sorted({file.table for file in copy.files}):
-            wanted = keys_in(_of(table, copy.files))
-            if not wanted or keys_in(_of(table, batch.files)) <= wanted:
+            if keys_in(_of(table, batch.files)) <= wanted:
                 continue
-            whole = own[table] == beside[table]
-            if not whole or keys_in(_of(table, batch.beside)) != wanted:
+            fit = keys_in(_of(table, batch.beside)) <= wanted
+            if not fit or own[table] != beside[table]:
                 return table
     return None
 

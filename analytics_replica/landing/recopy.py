@@ -21,7 +21,7 @@ from analytics_replica.landing.landed_keys import policy_then
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
 from analytics_replica.landing.stream import CaptureWork
-from analytics_replica.masking.key_versions import checks_of, used
+from analytics_replica.masking.key_versions import checks_of, keyed_tables
 from analytics_replica.masking.policy import Policy
 
 
@@ -107,12 +107,12 @@ def _unfit_key(proposal: Manifest, then: Policy, work: CaptureWork) -> str | Non
     """Why a copy that would change the masking key may not; None if it may, or changes none."""
     if then == work.policy:
         return None
-    if then != work.next_policy:
+    whole = keyed_tables(work.policy) <= {file.table for file in proposal.files}
+    if then != work.next_policy or not whole:
         return (
-            f"it was made with masking key {', '.join(sorted(used(then) - used(work.policy)))}, "
-            f"and the capture works with {work.keys.active} as the active key, or tables with "
-            "tokens are not in it (a capture that runs as a service reads replica.yaml when it "
-            "starts)"
+            f"it was made with masking key {proposal.keys[0][0]}, and the capture works with "
+            f"{work.keys.active} as the active key, or a table with tokens is not in it (a "
+            "capture that runs as a service reads replica.yaml when it starts)"
         )
     table = sealed_otherwise(proposal, tuple(manifests(work.store)))
     if table is not None:

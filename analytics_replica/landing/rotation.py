@@ -18,10 +18,9 @@ from datetime import timedelta
 
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.progress import SILENT, Progress
-from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import AlreadyRunning, SlotBusy
 from analytics_replica.landing.capture import capture
-from analytics_replica.landing.landed_keys import as_active, landed_keys
+from analytics_replica.landing.landed_keys import as_active, landed_key
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.recopy import policy_of
 from analytics_replica.landing.resync import PATIENCE, ResyncReport, copied_again
@@ -32,13 +31,12 @@ from analytics_replica.settings.load import Settings, masking_keys
 
 @dataclass(frozen=True)
 class RotationReport:
-    """What one rotation did: these tables are under key `active` in landing now.
+    """What one rotation did: all tables with tokens are under key `active` in landing now.
 
-    `copied` is None if they were already; `waiting` are the tables that were under another key.
+    `copied` is None if they were already.
     """
 
     active: str
-    waiting: tuple[TableName, ...]
     copied: ResyncReport | None
 
 
@@ -59,10 +57,8 @@ def rotate(
     store, keys = Store(settings.landing_url), masking_keys(settings)
     policy = as_active(store, Policy.from_settings(settings), keys)
     tables = keyed_tables(policy)
-    landed = landed_keys(store, policy, keys.active)
-    waiting = tuple(sorted(table for table in tables if landed.of(table) != keys.active))
-    if not waiting:
-        return RotationReport(keys.active, (), None)
+    if not tables or landed_key(store, policy) in (None, keys.active):
+        return RotationReport(keys.active, None)
     # What a capture that began under an older replica.yaml still lands, comes before the copy then.
     with contextlib.suppress(AlreadyRunning, SlotBusy):
         capture(settings, clock, progress=progress)
@@ -75,4 +71,4 @@ def rotate(
         patience=patience,
         reached=reached,
     )
-    return RotationReport(keys.active, waiting, copied)
+    return RotationReport(keys.active, copied)

@@ -17,6 +17,7 @@ from analytics_replica.domain.tables import Column, Identity, Table, TableName
 from analytics_replica.landing.beside import BesideSeal
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
+from analytics_replica.masking.key_versions import keyed_tables
 from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.seal import TableSeal
 from analytics_replica.settings.secrets import MaskingKeys
@@ -82,7 +83,7 @@ class Shapes:
         table = self.policy.captured(replace(relation, name=name, columns=columns))
         seal = TableSeal.of_stream(table, self.policy, self.keys)
         later = self.next_policy
-        if later is None or later.tables[name] == self.policy.tables[name]:
+        if later is None or name not in keyed_tables(later):
             return table, (seal,)
         return table, (seal, BesideSeal.of_stream(table, later, self.keys))
 

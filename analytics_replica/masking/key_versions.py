@@ -1,34 +1,32 @@
 """Versions of masking keys: which key a treatment uses, and how a key is known again.
 
 Here: key check values, a policy under another key, the key ids that landed files name. Not here:
-reading keys (settings.secrets), which key a table is under (landing.rotation), tokens
-(strategies.py).
+reading keys (settings.secrets), which key landing is under (landing.landed_keys), tokens
+(strategies).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Final
+from itertools import chain
+from typing import Final
 
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import SettingsInvalid
-from analytics_replica.masking.policy import Policy, Treatment
+from analytics_replica.masking.policy import Policy
+from analytics_replica.masking.treatments import Treatment, recorded
 from analytics_replica.settings.secrets import MaskingKeys
 
 _CHECKED: Final = b"analytics-replica/key-check/v1"
 _CHECK_BYTES: Final = 8
 """Enough that no two keys of one replica.yaml ever agree, and of no use for finding the key."""
 
-_OLDER: Final = re.compile(r"[a-z0-9_]+ (?:.* )?key=(\S+)")
+_OLDER: Final = re.compile(r"[a-z0-9_]+ (?:[^{].* )?key=(\S+)")
 """How treatments of the first release named the key."""
-
-_OPTIONS: Final = re.compile(r"[a-z0-9_]+ (\{.*\})", re.DOTALL)
-"""A mask with its options; a column that is sealed for a reason has a colon first."""
 
 KeyChecks = tuple[tuple[str, str], ...]
 """Key id and check value, as manifests record them, in order of the ids."""
@@ -39,33 +37,33 @@ def check_value(key: bytes) -> str:
     return hmac.new(key, _CHECKED, hashlib.sha256).digest()[:_CHECK_BYTES].hex()
 
 
-def is_keyed(done: Treatment) -> bool:
-    """True if values under this treatment depend on a masking key."""
-    return replace(done, key_id="a").describe() != replace(done, key_id="b").describe()
-
-
 def keyed_tables(policy: Policy) -> frozenset[TableName]:
-    """The tables with a column whose values depend on a masking key."""
+    """The tables whose values depend on a masking key; all, if a pattern's may."""
+    if any(done.keyed for _, done in policy.patterns):
+        return frozenset(policy.tables)
     tables = policy.tables.items()
-    return frozenset(table for table, columns in tables if any(map(is_keyed, columns.values())))
+    return frozenset(t for t, columns in tables if any(done.keyed for done in columns.values()))
 
 
-def under(policy: Policy, key_of: Callable[[TableName], str]) -> Policy:
-    """The same decisions, each table's tokens made with the key that `key_of` says."""
+def under(policy: Policy, key_id: str) -> Policy:
+    """The same decisions, with tokens made with this key."""
     tables = {
-        table: {
-            name: replace(done, key_id=key_of(table)) if is_keyed(done) else done
-            for name, done in columns.items()
-        }
+        table: {name: _under(done, key_id) for name, done in columns.items()}
         for table, columns in policy.tables.items()
     }
-    return replace(policy, tables=tables)
+    patterns = tuple((pattern, _under(done, key_id)) for pattern, done in policy.patterns)
+    return replace(policy, tables=tables, patterns=patterns)
+
+
+def _under(done: Treatment, key_id: str) -> Treatment:
+    return replace(done, key_id=key_id) if done.keyed else done
 
 
 def used(policy: Policy) -> frozenset[str]:
     """The ids of the keys that this policy makes tokens with."""
-    every = (done for columns in policy.tables.values() for done in columns.values())
-    return frozenset(done.key_id for done in every if done.key_id is not None and is_keyed(done))
+    listed = (done for columns in policy.tables.values() for done in columns.values())
+    every = chain(listed, (done for _, done in policy.patterns))
+    return frozenset(done.key_id for done in every if done.keyed and done.key_id is not None)
 
 
 def checks_of(policy: Policy, keys: MaskingKeys) -> KeyChecks:
@@ -110,17 +108,7 @@ def keys_named(treatments: Iterable[str]) -> frozenset[str]:
 
 
 def _named(treatment: str) -> Iterator[str]:
-    if (found := _OPTIONS.fullmatch(treatment)) is not None:
-        yield from _in_options(json.loads(found[1]))
-    elif (older := _OLDER.fullmatch(treatment)) is not None:
+    if (older := _OLDER.fullmatch(treatment)) is not None:
         yield older[1]
-
-
-def _in_options(options: Mapping[str, Any]) -> Iterator[str]:
-    """The key of this mask, and those of the masks inside a json document."""
-    if isinstance(options.get("key"), str):
-        yield options["key"]
-    inside = options.get("paths")
-    for path in inside.values() if isinstance(inside, dict) else ():
-        if isinstance(path, dict):
-            yield from _in_options(path)
+    elif isinstance(key_id := recorded(treatment)[1].get("key"), str):
+        yield key_id

@@ -1,73 +1,25 @@
 """The masking policy: what happens to each column, decided before anything is read.
 
-Here: turning replica.yaml's rules into treatments, refusing rules that cannot work, and the
-policy's fingerprint. Not here: how a mask changes values (strategies.py), applying it (seal.py).
+Here: which treatment each column gets, refusing those that cannot work, and the policy's
+fingerprint. Not here: what a treatment is (treatments.py), how a mask changes values (strategies),
+applying it (seal.py).
 """
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Final
 
 from analytics_replica.domain.batches import RESERVED_PREFIX
 from analytics_replica.domain.tables import Column, Table, TableName
 from analytics_replica.errors import PolicyViolation
 from analytics_replica.masking.strategies import STRATEGIES
-from analytics_replica.postgres.types import arrow_type, why_not_kept
+from analytics_replica.masking.treatments import SEALED, Kind, Treatment
+from analytics_replica.postgres.types import why_not_kept
 from analytics_replica.settings.load import Settings
-from analytics_replica.settings.schema import ColumnRule, Mask
-
-
-class Kind(StrEnum):
-    """What is done with a column.
-
-    KEEP passes it. DROP leaves it out, already in production's publication. MASK replaces every
-    value. SEALED is for a column that nobody classified: present, always NULL, reported.
-    """
-
-    KEEP = "keep"
-    DROP = "drop"
-    MASK = "mask"
-    SEALED = "sealed"
-
-
-@dataclass(frozen=True, slots=True)
-class Treatment:
-    """What is done with one column."""
-
-    kind: Kind
-    mask: Mask | None = None
-    key_id: str | None = None
-    reason: str = ""
-    """Why it is sealed although the policy lists it."""
-
-    def describe(self) -> str:
-        """The treatment in words, as manifests record it; equal treatments give equal words."""
-        if self.reason:
-            return f"{self.kind.value}: {self.reason}"
-        if self.mask is None:
-            return self.kind.value
-        strategy = STRATEGIES[self.mask.mask]
-        options = {
-            "domain": self.mask.domain,
-            "normalise": self.mask.normalise,
-            "keep": ",".join(self.mask.keep) or None,
-            "key": self.key_id if strategy.keyed else None,
-        }
-        shown = " ".join(f"{k}={v}" for k, v in options.items() if v is not None)
-        return f"{self.mask.mask} {shown}".strip()
-
-    def staging_type(self, column: Column) -> str:
-        """The PostgreSQL type of the treated value in staging."""
-        if self.mask is None:
-            return arrow_type(column).staging
-        return STRATEGIES[self.mask.mask].staging or arrow_type(column).staging
-
-
-SEALED: Final = Treatment(Kind.SEALED)
+from analytics_replica.settings.rules import ColumnRule, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +45,8 @@ class Policy:
 
     tables: Mapping[TableName, Mapping[str, Treatment]]
     append_only: frozenset[TableName] = frozenset()
+    patterns: tuple[tuple[str, Treatment], ...] = ()
+    """In order: the first that matches `schema.table.column` treats a column nobody listed."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Policy:
@@ -104,6 +58,7 @@ class Policy:
                 for table, rules in settings.tables.items()
             },
             frozenset(table for table, rules in settings.tables.items() if rules.append_only),
+            tuple((text, _treatment(rule, key_id)) for text, rule in settings.patterns.items()),
         )
 
     @property
@@ -115,11 +70,16 @@ class Policy:
             for name, treatment in columns.items()
         )
         lines += sorted(f"{table} is append-only" for table in self.append_only)
+        lines += [f"{pattern}\0{done.describe()}" for pattern, done in self.patterns]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def treatment(self, table: TableName, column: str) -> Treatment:
         """What is done with this column; SEALED if nobody classified it."""
-        return self.tables[table].get(column, SEALED)
+        if (listed := self.tables[table].get(column)) is not None:
+            return listed
+        name = f"{table.schema}.{table.name}.{column}".casefold()
+        matching = (done for text, done in self.patterns if _matches(text, name))
+        return next(matching, SEALED)
 
     def published(self, table: TableName) -> tuple[str, ...]:
         """The columns that may leave production: all that are listed and not dropped."""
@@ -136,9 +96,9 @@ class Policy:
         return replace(table, columns=tuple(replace(c, key=False) for c in table.columns))
 
     def unlisted(self, table: Table) -> tuple[str, ...]:
-        """The columns of this table that nobody classified."""
-        listed = self.tables[table.name]
-        return tuple(c.name for c in table.columns if c.name not in listed)
+        """The columns of this table that nobody classified, by name or by pattern."""
+        names = (column.name for column in table.columns)
+        return tuple(name for name in names if self.treatment(table.name, name) is SEALED)
 
     def absent(self, table: Table) -> tuple[str, ...]:
         """The columns that the policy lists and production does not have."""
@@ -200,19 +160,19 @@ def _fault(column: Column, done: Treatment) -> Fault | None:
 
 
 def _mask_fault(column: Column, mask: Mask) -> Fault | None:
-    strategy = STRATEGIES[mask.mask]
-    folds = mask.normalise not in (None, "none")
-    if column.key and (folds or not strategy.keeps_unique):
+    strategy = STRATEGIES[mask.name]
+    if column.key and not _keeps_unique(mask):
         return Fault(
             column.name,
             f"mask {mask.mask} would make different rows equal",
-            "Use a mask that keeps values apart on a key (token).",
+            "Use a mask that keeps values apart on a key (token, as hex or uuid).",
         )
-    if strategy.types is not None and column.type_oid not in strategy.types:
+    if not strategy.fits(column, elements=mask.elements):
+        elements = "its elements' type" if mask.elements else "its type"
         return Fault(
             column.name,
-            f"mask {mask.mask} does not fit its type {column.type_name}",
-            "Use token, constant or null, which fit every type.",
+            f"mask {mask.mask} does not fit {elements} {column.type_name}",
+            "Use token, constant or null, which fit every type; `elements: true` is for arrays.",
         )
     if strategy.keyed and (reason := why_not_kept(column)) is not None:
         return Fault(
@@ -223,7 +183,18 @@ def _mask_fault(column: Column, mask: Mask) -> Fault | None:
     return None
 
 
+def _keeps_unique(mask: Mask) -> bool:
+    folds = mask.normalise not in (None, "none") or mask.as_ == "int64"
+    return STRATEGIES[mask.name].keeps_unique and not folds
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern.casefold())
+
+
 def _treatment(rule: ColumnRule, key_id: str) -> Treatment:
-    if isinstance(rule, Mask):
-        return Treatment(Kind.MASK, rule, key_id)
-    return Treatment(Kind(rule))
+    if not isinstance(rule, Mask):
+        return Treatment(Kind(rule))
+    if rule.mask == "keep":
+        return Treatment(Kind.KEEP, class_=rule.class_)
+    return Treatment(Kind.MASK, rule, key_id, class_=rule.class_)

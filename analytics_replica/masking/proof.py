@@ -12,7 +12,7 @@ from typing import Final
 from analytics_replica.domain.batches import LandedColumn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.domain.verdicts import Finding, Verdict
-from analytics_replica.masking.policy import Treatment
+from analytics_replica.masking.treatments import Treatment, recorded
 from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.connect import Connection
 
@@ -102,7 +102,7 @@ def _count(
 def _fault(landed: LandedColumn) -> sql.Sql:
     """A condition that is true for a value which the treatment cannot have given."""
     column = sql.name(landed.column.name)
-    strategy, _, options = landed.treatment.partition(" ")
+    strategy, options = recorded(landed.treatment)
     if strategy in _SHAPES:
         return sql.compose(
             "{column}::text !~ {shape}", column=column, shape=sql.literal(_SHAPES[strategy])
@@ -110,8 +110,7 @@ def _fault(landed: LandedColumn) -> sql.Sql:
     if strategy == "year":
         return sql.compose("{column} not between 0 and 9999", column=column)
     if strategy == "json":
-        keep = options.removeprefix("keep=").split(",") if options else []
-        allowed = sql.join(", ", (sql.literal(key) for key in keep))
+        allowed = sql.join(", ", (sql.literal(key) for key in options.get("paths", ())))
         return sql.compose(
             "{column} is not null and case jsonb_typeof({column}::jsonb) when 'object' then "
             "({column}::jsonb - array[{allowed}]::text[]) <> '{{}}' else true end",

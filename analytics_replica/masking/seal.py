@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
 from analytics_replica.domain.batches import LandedColumn
 from analytics_replica.domain.tables import Column, Table
 from analytics_replica.errors import StreamInvalid
-from analytics_replica.masking.policy import Kind, Policy, Treatment, unnameable
-from analytics_replica.masking.strategies import STRATEGIES
+from analytics_replica.masking.policy import Policy, unnameable
+from analytics_replica.masking.strategies import mask_column
+from analytics_replica.masking.treatments import Kind, Treatment
 from analytics_replica.postgres.types import arrow_type, from_text
 from analytics_replica.settings.secrets import MaskingKeys
 
@@ -96,16 +98,15 @@ class TableSeal:
         ]
 
 
+_ARROW: Final = {"integer": pa.int32(), "bigint": pa.int64()}
+"""What a masked value of a type in staging is landed as; all others as text."""
+
+
 def arrow_type_of(column: Column, done: Treatment) -> pa.DataType:
     """The Arrow type of the column's sealed values."""
-    match done.kind:
-        case Kind.KEEP | Kind.SEALED:
-            return arrow_type(column).arrow
-        case _:
-            staging = STRATEGIES[done.mask.mask].staging if done.mask else None
-            if staging is None:
-                return arrow_type(column).arrow
-            return pa.int32() if staging == "integer" else pa.string()
+    if done.mask is None or done.mask.mask == "null":
+        return arrow_type(column).arrow
+    return _ARROW.get(done.staging_type(column), pa.string())
 
 
 def _seal(column: Column, done: Treatment, texts: pa.Array, keys: MaskingKeys) -> SealedColumn:
@@ -116,8 +117,8 @@ def _seal(column: Column, done: Treatment, texts: pa.Array, keys: MaskingKeys) -
     if done.kind is Kind.SEALED or done.mask is None or done.mask.mask == "null":
         return SealedColumn(pa.nulls(len(texts), target), None)
     try:
-        key = keys.by_id[done.key_id or keys.active]
-        return SealedColumn(STRATEGIES[done.mask.mask].apply(texts, done.mask, key), None)
+        key = keys.by_id[done.key_id] if done.key_id is not None else keys.active_key
+        return SealedColumn(mask_column(texts, done.mask, key), None)
     except (ValueError, pa.ArrowException):
         raise StreamInvalid(
             what=f"Mask {done.mask.mask} failed on column {column.name}.",

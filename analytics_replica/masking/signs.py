@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Final
 
 from analytics_replica.domain.tables import Column
-from analytics_replica.settings.schema import Mask
+from analytics_replica.settings.rules import Mask
 
 NULL: Final = Mask(mask="null")
 

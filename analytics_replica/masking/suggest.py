@@ -27,7 +27,7 @@ from analytics_replica.masking.signs import (
     token,
 )
 from analytics_replica.masking.strategies import STRATEGIES
-from analytics_replica.settings.schema import ColumnRule, Mask
+from analytics_replica.settings.rules import ColumnRule, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _for_key(words: str, found: Suggestion) -> Suggestion:
 
 def _fitting(mask: Mask, column: Column, kind: Kind) -> Mask:
     """The mask if it fits the column's type, else the nearest one that fits every type."""
-    types = STRATEGIES[mask.mask].types
+    types = STRATEGIES[mask.name].types
     if types is not None and column.type_oid in types:
         return mask
     if kind is Kind.OTHER or (types is not None and mask.mask != "email"):

@@ -16,7 +16,8 @@ from analytics_replica.domain.batches import LandedFile, Manifest
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.report import CaptureReport
-from analytics_replica.masking.policy import Kind, Policy
+from analytics_replica.masking.policy import Policy
+from analytics_replica.masking.treatments import Kind
 from analytics_replica.orchestration import keys
 from analytics_replica.serving.editions import Edition
 from analytics_replica.serving.history import Publication

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ValidationError
 
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import SettingsInvalid
+from analytics_replica.settings.consistency import Rules, RuleUnfit, rules_of
+from analytics_replica.settings.rules import ClassRule
 from analytics_replica.settings.schema import ReplicaFile, TableRules
 from analytics_replica.settings.secrets import MaskingKeys, Secrets
 
@@ -27,11 +29,15 @@ ENVIRONMENT_FILES: Final = (".env", ".demo/demo.env")
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a person decides, checked and immutable. Paths are absolute."""
+    """Everything that a person decides, checked and immutable. Paths are absolute.
+
+    The rules in `tables` and `patterns` are resolved: no class brings anything any more.
+    """
 
     file: Path
     replica: ReplicaFile
     tables: Mapping[TableName, TableRules]
+    patterns: Mapping[str, ClassRule]
     secrets: Secrets
 
     @property
@@ -65,9 +71,13 @@ def load_settings(file: Path, environ: Mapping[str, str]) -> Settings:
         replica = ReplicaFile.model_validate(data)
     except ValidationError as cause:
         raise _explained(file, lines, cause) from None
+    try:
+        rules = rules_of(replica)
+    except RuleUnfit as cause:
+        raise _wrong(file, lines, cause.at, cause.reason) from None
     known = {**_environment_file(file.parent), **environ}
-    tables = dict(_tables(file, replica))
-    return Settings(file, replica, tables, Secrets(known))
+    tables = dict(_tables(file, replica, rules))
+    return Settings(file, replica, tables, rules.patterns, Secrets(known))
 
 
 def masking_keys(settings: Settings) -> MaskingKeys:
@@ -83,7 +93,9 @@ def _environment_file(folder: Path) -> dict[str, str]:
     return {}
 
 
-def _tables(file: Path, replica: ReplicaFile) -> Iterator[tuple[TableName, TableRules]]:
+def _tables(
+    file: Path, replica: ReplicaFile, resolved: Rules
+) -> Iterator[tuple[TableName, TableRules]]:
     taken: dict[str, str] = {}
     for written, rules in replica.tables.items():
         try:
@@ -102,7 +114,7 @@ def _tables(file: Path, replica: ReplicaFile) -> Iterator[tuple[TableName, Table
                 next=f"Give one of them an `alias`, for example {table.schema}_{table.name}.",
             )
         taken[alias] = written
-        yield table, rules
+        yield table, rules.model_copy(update={"columns": resolved.tables[written]})
 
 
 def _parse(file: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
@@ -162,22 +174,31 @@ def _explained(
         if problem["type"] == "missing":
             break
         path = path[:-1]
-    line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
-    shown = ".".join(path) or "the file"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(path[-1], _valid_keys(path[:-1]), n=1, cutoff=0.5)
         hint = f"Did you mean `{near[0]}`?" if near else "Remove it."
         valid = ", ".join(sorted(_valid_keys(path[:-1])))
+        line = _line(lines, path)
         return SettingsInvalid(
-            what=f"{file.name} line {line}: unknown key `{shown}`.",
+            what=f"{file.name} line {line}: unknown key `{'.'.join(path)}`.",
             why="A key that nobody reads is a decision that has no effect.",
             next=f"{hint} Valid keys there: {valid}.",
         )
+    return _wrong(file, lines, path, problem["msg"].removeprefix("Value error, "))
+
+
+def _wrong(
+    file: Path, lines: Mapping[tuple[str, ...], int], path: tuple[str, ...], reason: str
+) -> SettingsInvalid:
     return SettingsInvalid(
-        what=f"{file.name} line {line}: `{shown}`: {problem['msg'].removeprefix('Value error, ')}.",
+        what=f"{file.name} line {_line(lines, path)}: `{'.'.join(path) or 'the file'}`: {reason}.",
         why="The settings are checked whole before anything runs.",
         next="Fix it; docs/reference/replica-yaml.md lists every key.",
     )
+
+
+def _line(lines: Mapping[tuple[str, ...], int], path: tuple[str, ...]) -> int:
+    return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
 
 
 def _valid_keys(path: tuple[str, ...]) -> list[str]:

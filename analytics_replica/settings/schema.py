@@ -1,7 +1,7 @@
 """The shape of replica.yaml.
 
-Here: every key, its type, its default and why. Not here: reading files or the environment
-(load.py), what a mask does (masking.strategies). The models are frozen and refuse unknown keys.
+Here: every key, its type, its default and why. Not here: the rules of columns (rules.py), reading
+files or the environment (load.py). The models are frozen and refuse unknown keys.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-MaskName = Literal["token", "email", "last4", "year", "initials", "json", "constant", "null"]
+from analytics_replica.settings.rules import ClassName, ClassRule, ColumnRule, Mask
 
 
 class _Part(BaseModel):
@@ -77,40 +77,28 @@ class Masking(_Part):
     """Key id → where the key is: 32 or more bytes, written in hex."""
     active_key: str
     """The id of the key that makes tokens now."""
+    region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    """The country (ISO 3166) of phone numbers that are written without one."""
+    classes: dict[ClassName, ClassRule] = Field(default_factory=dict)
+    """Class → what it brings here, instead of what it brings by itself."""
+    patterns: dict[str, ClassRule] = Field(default_factory=dict)
+    """`schema.table.column` with `*` → a mask, or drop, for columns that no table lists."""
+
+    @field_validator("patterns")
+    @classmethod
+    def _patterns_never_keep(cls, patterns: dict[str, ClassRule]) -> dict[str, ClassRule]:
+        for pattern, rule in patterns.items():
+            if isinstance(rule, Mask) and rule.mask == "keep":
+                raise ValueError(
+                    f"pattern {pattern!r} would keep columns that nobody has looked at"
+                )
+        return patterns
 
     @model_validator(mode="after")
     def _active_is_known(self) -> Masking:
         if self.active_key not in self.keys:
             raise ValueError(f"active_key {self.active_key!r} is not one of the keys")
         return self
-
-
-class Mask(_Part):
-    """How one column is masked."""
-
-    mask: MaskName
-    """What every value becomes: token, email (token@domain), last4, year, initials, json, …"""
-    domain: str | None = None
-    """Columns with the same domain get equal tokens for equal values, so they join."""
-    normalise: Literal["none", "trim_lower", "phone"] | None = None
-    """What is made equal before the token; default: trim_lower for e-mail, else none."""
-    keep: tuple[str, ...] = ()
-    """json only: the top-level keys whose scalar values are kept; all others are removed."""
-    value: str | None = None
-    """constant only: the text that every value becomes."""
-
-    @model_validator(mode="after")
-    def _options_fit(self) -> Mask:
-        if self.keep and self.mask != "json":
-            raise ValueError("`keep` belongs to mask json")
-        if (self.value is not None) != (self.mask == "constant"):
-            raise ValueError("`value` belongs to mask constant, which needs it")
-        if self.mask in ("token", "email") and self.domain is None:
-            raise ValueError(f"mask {self.mask} needs a `domain`: what its tokens may join with")
-        return self
-
-
-ColumnRule = Literal["keep", "drop"] | Mask
 
 
 class TableRules(_Part):

@@ -14,7 +14,8 @@ from analytics_replica.domain.tables import Table, TableName
 from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest, manifests
-from analytics_replica.masking.policy import Kind, Policy
+from analytics_replica.masking.policy import Policy
+from analytics_replica.masking.treatments import Kind
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import Connection
 from analytics_replica.postgres.identifiers import compose, name

@@ -10,7 +10,7 @@ import pytest
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.errors import PolicyViolation, PositionMismatch, SourceNotPrepared
 from analytics_replica.landing.contiguity import check_contiguity
-from analytics_replica.masking.strategies import token_of
+from analytics_replica.masking.strategies.hmac_tokens import token_of
 from analytics_replica_tests.support.pipeline import KEY, Pipeline
 from analytics_replica_tests.support.servers import Database
 

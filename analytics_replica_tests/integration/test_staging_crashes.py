@@ -127,7 +127,7 @@ def test_a_warehouse_that_is_down_is_named_without_its_password(
     settings = landing.settings(warehouse)
     nowhere = "postgresql://loader:hidden@127.0.0.1:1/nowhere"
     lost = type(settings.secrets)({"WAREHOUSE": nowhere})
-    gone = type(settings)(settings.file, settings.replica, settings.tables, lost)
+    gone = type(settings)(settings.file, settings.replica, settings.tables, {}, lost)
     with pytest.raises(WarehouseUnreachable) as refused:
         apply_pending(gone, SystemClock())
     assert "127.0.0.1:1/nowhere as loader" in str(refused.value)

@@ -19,7 +19,7 @@ from analytics_replica.postgres.binaries import find_binaries
 from analytics_replica.postgres.connect import advisory_lock
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica.settings.load import Settings, load_settings
-from analytics_replica.settings.schema import Mask
+from analytics_replica.settings.rules import Mask
 from analytics_replica_tests.support.awkward import CHANGES, PERSONAL, ROWS, SCHEMA
 from analytics_replica_tests.support.commands import Ended, call, run_program
 from analytics_replica_tests.support.comparison import differences

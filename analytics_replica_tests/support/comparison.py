@@ -13,8 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from analytics_replica.domain.tables import Table, TableName
-from analytics_replica.masking.policy import Kind, Policy
-from analytics_replica.masking.strategies import STRATEGIES
+from analytics_replica.masking.policy import Policy
+from analytics_replica.masking.strategies import mask_column
+from analytics_replica.masking.treatments import Kind
 from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import connection
@@ -67,7 +68,6 @@ def _masked(rows: Sequence[Row], table: Table, policy: Policy, settings: Setting
         texts = pa.array([row[position] for row in rows], pa.string())
         done = policy.treatment(table.name, name)
         if done.kind is Kind.MASK and done.mask is not None:
-            masked = STRATEGIES[done.mask.mask].apply(texts, done.mask, keys.active_key)
-            texts = masked.cast(pa.string())
+            texts = mask_column(texts, done.mask, keys.active_key).cast(pa.string())
         columns.append(texts.to_pylist())
     return list(zip(*columns, strict=True))

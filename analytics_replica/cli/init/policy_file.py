@@ -15,7 +15,7 @@ from analytics_replica.domain.batches import RESERVED_PREFIX
 from analytics_replica.domain.tables import Identity, Table, TableName
 from analytics_replica.masking.signs import NULL
 from analytics_replica.masking.suggest import Suggestion, suggest
-from analytics_replica.settings.schema import Mask
+from analytics_replica.settings.rules import Mask
 
 UNDECIDED: Final = "# decide:"
 
@@ -95,7 +95,8 @@ def _rule(suggestion: Suggestion) -> str:
     if rule.normalise is not None:
         parts["normalise"] = rule.normalise
     if rule.mask == "json":
-        parts["keep"] = "[" + ", ".join(in_yaml(key) for key in rule.keep) + "]"
+        kept = (f"{in_yaml(path)}: {to}" for path, to in rule.paths.items())
+        parts["paths"] = "{" + ", ".join(kept) + "}"
     return "{" + ", ".join(f"{key}: {value}" for key, value in parts.items()) + "}"
 
 
