@@ -19,6 +19,7 @@ from analytics_replica.cli import (
     demo,
     doctor,
     init,
+    keys,
     night,
     recover,
     resync,
@@ -51,6 +52,7 @@ app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor_command)
 app.add_typer(source.app, name="source")
 app.command("capture", epilog=capture.EPILOG)(capture.capture_command)
 app.command("resync", epilog=resync.EPILOG)(resync.resync_command)
+app.add_typer(keys.app, name="keys")
 app.command("recover", epilog=recover.EPILOG)(recover.recover_command)
 app.command("run", epilog=night.RUN_EPILOG)(night.run_command)
 app.command("check", epilog=night.CHECK_EPILOG)(night.check_command)

@@ -67,7 +67,10 @@ def used(policy: Policy) -> frozenset[str]:
 
 
 def checks_of(policy: Policy, keys: MaskingKeys) -> KeyChecks:
-    """The keys that this policy makes tokens with; SettingsInvalid if one is not in replica.yaml."""
+    """The keys that this policy makes tokens with.
+
+    SettingsInvalid if one is not in replica.yaml.
+    """
     require_present(used(policy), keys)
     return tuple((key_id, check_value(keys.by_id[key_id])) for key_id in sorted(used(policy)))
 

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -125,7 +126,7 @@ _MAKE_ONE: Final = "Make one with `openssl rand -hex 32` and keep it where secre
 
 def why_weak(key: bytes) -> str | None:
     """What shows that nobody drew this key at random, without any of its bytes; None if nothing."""
-    steps = {(after - before) % 256 for before, after in zip(key, key[1:], strict=False)}
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
     if len(steps) == 1:  # also the key of the published test vectors
         return "its bytes are all equal, or count up or down"
     for period in range(1, len(key) // 2 + 1):

@@ -225,7 +225,7 @@ def test_without_the_old_key_nothing_is_landed_until_all_is_copied_anew(shop: Pi
     keys_are(shop, "k2", "k2")
     shop.production.execute("insert into people values (900, 'new@x.org', 1)")
     for run in (shop.capture, lambda: again(shop, PEOPLE), lambda: rotated(shop)):
-        with pytest.raises(SettingsInvalid, match="k1 is not in replica.yaml") as refused:
+        with pytest.raises(SettingsInvalid, match=r"k1 is not in replica\.yaml") as refused:
             run()
         assert "capture --first-copy" in refused.value.next
     assert last_batch(shop) == before
