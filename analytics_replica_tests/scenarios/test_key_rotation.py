@@ -6,8 +6,10 @@ DuckDB, production's own rows, and a reader of staging that looks all the time.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 
 import psycopg2
 import pytest
@@ -15,11 +17,12 @@ import pytest
 from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import AlreadyRunning, CopyFailed, SettingsInvalid, SlotBusy
-from analytics_replica.landing.capture import capture
+from analytics_replica.landing.capture import capture, follow
 from analytics_replica.staging.apply import apply_pending
 from analytics_replica.staging.rebuild import rebuild
 from analytics_replica_tests.support.copying import again, apply, going_on, once, same
 from analytics_replica_tests.support.killed import killed_at
+from analytics_replica_tests.support.patience import eventually
 from analytics_replica_tests.support.pipeline import Pipeline, streams_large_transactions
 from analytics_replica_tests.support.rotating import (
     KEYS,
@@ -206,6 +209,40 @@ def test_an_open_transaction_that_was_streamed_comes_under_the_new_key_alone(
     assert all_under(shop, "k2")
 
 
+def test_a_follower_goes_over_to_the_new_key_inside_an_open_transaction(shop: Pipeline) -> None:
+    """Rows that it has sealed and spilled under both keys join a batch after the change."""
+    streams_large_transactions(shop.production)
+    keys_are(shop, "k2", "k1", "k2")
+    settings, ended = shop.settings, threading.Event()
+    following = threading.Thread(
+        target=follow,
+        args=(settings, SystemClock()),
+        kwargs={"every": timedelta(seconds=1), "stopped": ended.is_set, "heard": lambda _: None},
+    )
+    following.start()
+    try:
+        eventually(shop.store.is_followed)
+        with psycopg2.connect(shop.production.dsn()) as opened, opened.cursor() as cursor:
+            cursor.execute(
+                "insert into visits "
+                "select repeat('open', 99) || n, 1 from generate_series(1, 30000) n"
+            )
+            eventually(lambda: spilled(shop) == 2)
+            # A commit: without one production's log may end inside a record, which nobody can read.
+            shop.production.execute("insert into pages values (1000, 'page')")
+            rotated(shop)
+            eventually(lambda: spilled(shop) == 1)
+            cursor.execute("insert into visits values ('after', 1)")
+        before = last_batch(shop)
+        shop.capture()
+    finally:
+        ended.set()
+        following.join()
+    assert landed_tokens(shop, before, beside=True) == set()
+    apply(shop)
+    assert all_under(shop, "k2")
+
+
 def test_a_key_that_was_replaced_under_its_id_is_refused(shop: Pipeline) -> None:
     before = last_batch(shop)
     key_file(shop.root / "k1.key", KEYS["k3"])
@@ -263,6 +300,11 @@ def test_changes_that_landed_under_the_old_key_alone_are_never_mixed_in(shop: Pi
     rotated(shop)
     apply(shop)
     assert all_under(shop, "k2")
+
+
+def spilled(shop: Pipeline) -> int:
+    """How many files of open transactions wait."""
+    return len(list((shop.root / "landing" / "unfinished").iterdir()))
 
 
 def keys_staged(shop: Pipeline) -> set[str]:

@@ -61,7 +61,7 @@ def refusal(root: Path, keys: str, **environ: str) -> str:
         (PUBLISHED, "count up or down"),
         ("0123456789abcdef" * 4, "it repeats every 8 bytes"),
         (KEYS["k1"] * 2, "it repeats every 32 bytes"),
-        ((b"letmein1letmeinoletmeinnletmein!").hex(), "fewer than 16 different bytes"),
+        (b"letmein1letmeinoletmeinnletmein!".hex(), "fewer than 16 different bytes"),
     ],
 )
 def test_a_key_that_nobody_drew_at_random_is_refused_without_being_shown(
