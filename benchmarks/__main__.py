@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Final
 
-FIGURES: Final = ("capture", "chain")
+FIGURES: Final = ("capture", "masking", "chain")
 
 
 def main() -> int:

@@ -154,7 +154,8 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
             if field.is_required()
             else _shown(field.get_default(call_default_factory=True))
         )
-        yield f"| `{name}` | {_type(field.annotation)} | {shown} | {explained.get(name, '')} |"
+        told = f"{_type(field.annotation)} | {shown} | {explained.get(name, '')}"
+        yield f"| `{field.alias or name}` | {told} |"
 
 
 def _explanations(model: type[BaseModel]) -> dict[str, str]:

@@ -87,6 +87,24 @@ class Table:
         raise KeyError(name)
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One column of a foreign key: `column` holds values of `to_column`."""
+
+    table: TableName
+    column: str
+    to: TableName
+    to_column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """What is unique in tables (column by column of each index), and what refers to what."""
+
+    unique: tuple[tuple[TableName, tuple[str, ...]], ...] = ()
+    references: tuple[Reference, ...] = ()
+
+
 def _shown(name: str) -> str:
     if _PLAIN.fullmatch(name):
         return name

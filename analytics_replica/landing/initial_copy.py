@@ -8,7 +8,7 @@ recopy.py).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -24,9 +24,12 @@ from analytics_replica.landing.copy_area import CopyArea, columns_key, part_key
 from analytics_replica.landing.events import copied_rows
 from analytics_replica.landing.parquet import TableWriter
 from analytics_replica.masking.policy import Policy
+from analytics_replica.masking.references import require_together
 from analytics_replica.masking.seal import TableSeal
+from analytics_replica.masking.treatments import Kind
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.settings.secrets import MaskingKeys
+from analytics_replica.source.copy_catalog import published_columns, read_relations
 from analytics_replica.source.physical_copy import (
     PhysicalCopy,
     read_rows,
@@ -47,8 +50,8 @@ LOOK_EVERY_S: Final = 0.5
 class CopyWork:
     """What is copied and how: the policy's tables, by so many readers.
 
-    `reached` hears the name of each point that a crash test may stop at. `again` leaves columns out
-    that nobody classified, where a first copy refuses them: a repair must not wait for a decision.
+    `reached` hears the name of each point that a crash test may stop at. `again` goes on with
+    columns that nobody classified, where a first copy refuses them: a repair must not wait.
     """
 
     policy: Policy
@@ -71,9 +74,11 @@ def copy_tables(copy: PhysicalCopy, area: CopyArea, work: CopyWork) -> tuple[Lan
         found = {name: work.policy.captured(table) for name, table in read.items()}
         require_classified(found, work.policy, again=work.again)
         require_published_before(opened, work.publication, work.policy.tables)
+        require_together(work.policy, read_relations(opened, work.policy.tables))
+        published = published_columns(opened, work.publication)
         pieces = pieces_of(opened, work.policy.tables)
     leaving = {
-        name: replace(table, columns=_not_dropped(table, work.policy))
+        name: replace(table, columns=_leaving(table, work.policy, published))
         for name, table in found.items()
     }
     seals = {t: TableSeal.of(table, work.policy, work.keys) for t, table in leaving.items()}
@@ -108,9 +113,20 @@ def require_classified(
         policy.check(found[name])
 
 
-def _not_dropped(table: Table, policy: Policy) -> tuple[Column, ...]:
-    published = set(policy.published(table.name))
-    return tuple(column for column in table.columns if column.name in published)
+def _leaving(
+    table: Table, policy: Policy, published: Collection[tuple[TableName, str]]
+) -> tuple[Column, ...]:
+    """The columns that are copied: those that are listed, and those that the stream brings, too."""
+    listed = set(policy.published(table.name))
+    return tuple(
+        column
+        for column in table.columns
+        if column.name in listed
+        or (
+            (table.name, column.name) in published
+            and policy.treatment(table.name, column.name).kind is not Kind.DROP
+        )
+    )
 
 
 class _Stopped(Exception):

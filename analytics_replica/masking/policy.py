@@ -7,8 +7,8 @@ applying it (seal.py).
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -77,7 +77,7 @@ class Policy:
         """What is done with this column; SEALED if nobody classified it."""
         if (listed := self.tables[table].get(column)) is not None:
             return listed
-        name = f"{table.schema}.{table.name}.{column}".casefold()
+        name = f"{table.schema}.{table.name}.{column}".lower()
         matching = (done for text, done in self.patterns if _matches(text, name))
         return next(matching, SEALED)
 
@@ -189,7 +189,8 @@ def _keeps_unique(mask: Mask) -> bool:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    return fnmatch.fnmatchcase(name, pattern.casefold())
+    parts = (re.escape(part) for part in pattern.lower().split("*"))
+    return re.fullmatch(".*".join(parts), name, re.DOTALL) is not None
 
 
 def _treatment(rule: ColumnRule, key_id: str) -> Treatment:

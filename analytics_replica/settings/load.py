@@ -15,6 +15,7 @@ from typing import Any, Final
 import dotenv
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import SettingsInvalid
@@ -204,10 +205,15 @@ def _line(lines: Mapping[tuple[str, ...], int], path: tuple[str, ...]) -> int:
 def _valid_keys(path: tuple[str, ...]) -> list[str]:
     model: Any = ReplicaFile
     for part in path:
-        fields = model.model_fields if _is_model(model) else {}
+        fields = _by_key(model) if _is_model(model) else {}
         if part in fields:
             model = _inner(fields[part].annotation)
-    return sorted(model.model_fields) if _is_model(model) else []
+    return sorted(_by_key(model)) if _is_model(model) else []
+
+
+def _by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The model's fields by the keys that a person writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _is_model(candidate: Any) -> bool:

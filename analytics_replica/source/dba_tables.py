@@ -31,9 +31,16 @@ declare
 begin
     for wanted in select * from (values
         {rows}
-    ) as listed (schema_name, table_name, columns, append_only)
+    ) as listed (schema_name, table_name, columns, dropped, append_only)
     loop
         here := to_regclass(format('%I.%I', wanted.schema_name, wanted.table_name));
+        -- and the columns that nobody listed, if the first pattern that fits them masks them
+        wanted.columns := wanted.columns || array(
+            select a.attname::text from pg_attribute a
+            where a.attrelid = here and a.attnum > 0 and not a.attisdropped
+                and a.attgenerated = '' and a.attname <> all (wanted.columns || wanted.dropped)
+                and {by_pattern}
+            order by a.attnum);
         -- a partition's own identity decides, so each one is looked at
         select max(r.relkind) as kind, bool_or(r.relispartition) as is_partition,
                bool_or(r.relpersistence <> 'p' or r.relkind not in ('r', 'p')) as is_odd,
@@ -147,6 +154,7 @@ def set_tables(publication: str, wanted: Wanted) -> Sql:
     names = {
         "publication": literal(publication),
         "inserts": literal(inserts_name(publication)),
+        "by_pattern": _by_pattern(wanted.patterns),
     }
     tag = "$tables$"
     while any(tag in part.text for part in (rows, *names.values())):
@@ -154,11 +162,40 @@ def set_tables(publication: str, wanted: Wanted) -> Sql:
     return compose(_TABLES, tag=dollar_tag(tag), rows=rows, mark=literal(MARK), **names)
 
 
+def _by_pattern(patterns: Sequence[tuple[str, bool]]) -> Sql:
+    """A condition on the column `a`: the first pattern that fits it lets it leave."""
+    if not patterns:
+        return compose("false")
+    listed = (
+        compose(
+            "({number}, {pattern}, {leaves})",
+            number=compose(str(number)),
+            pattern=literal(_as_like(pattern)),
+            leaves=compose("true" if leaves else "false"),
+        )
+        for number, (pattern, leaves) in enumerate(patterns)
+    )
+    return compose(_FIRST_PATTERN, patterns=join(", ", listed))
+
+
+_FIRST_PATTERN: Final = """(select p.leaves from (values {patterns}) as p (number, pattern, leaves)
+                     where lower(concat_ws('.', wanted.schema_name, wanted.table_name, a.attname))
+                         like p.pattern
+                     order by p.number limit 1)"""
+
+
+def _as_like(pattern: str) -> str:
+    """The pattern, whose only wildcard is `*`, as SQL's `like` reads it."""
+    plain = pattern.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return plain.replace("*", "%")
+
+
 def _row(table: TableName, columns: Sequence[str], wanted: Wanted) -> Sql:
     return compose(
-        "({schema}, {table}, array[{columns}], {append_only})",
+        "({schema}, {table}, array[{columns}], array[{dropped}]::text[], {append_only})",
         schema=literal(table.schema),
         table=literal(table.name),
         columns=join(", ", (literal(column) for column in columns)),
+        dropped=join(", ", (literal(column) for column in wanted.dropped.get(table, ()))),
         append_only=compose("true" if table in wanted.append_only else "false"),
     )

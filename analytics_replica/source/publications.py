@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from analytics_replica.domain.tables import TableName
@@ -35,23 +35,25 @@ def inserts_name(publication: str) -> str:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What replica.yaml lists: the columns of each table that may leave, and the append-only ones.
-
-    An append-only table is kept as a log of what was inserted.
-    """
+    """What replica.yaml lists. An append-only table is kept as a log of what was inserted."""
 
     tables: Mapping[TableName, Sequence[str]]
+    """The columns of each table that may leave."""
     append_only: frozenset[TableName] = frozenset()
+    dropped: Mapping[TableName, Sequence[str]] = field(default_factory=dict)
+    """Of each table, the columns that must not leave, whatever a pattern says."""
+    patterns: Sequence[tuple[str, bool]] = ()
+    """In order: `schema.table.column` with `*`, and whether what nobody listed may leave."""
 
     @classmethod
     def of(cls, settings: Settings) -> Wanted:
         """What these settings list."""
+        listed = {table: rules.columns.items() for table, rules in settings.tables.items()}
         return cls(
-            {
-                table: tuple(name for name, rule in rules.columns.items() if rule != "drop")
-                for table, rules in settings.tables.items()
-            },
+            {t: tuple(name for name, rule in of if rule != "drop") for t, of in listed.items()},
             frozenset(table for table, rules in settings.tables.items() if rules.append_only),
+            {t: tuple(name for name, rule in of if rule == "drop") for t, of in listed.items()},
+            tuple((text, rule != "drop") for text, rule in settings.patterns.items()),
         )
 
 

@@ -50,7 +50,9 @@ class Pipeline:
     def settings(self) -> Settings:
         """The settings as a person would load them."""
         file = self.root / "replica.yaml"
-        file.write_text(yaml.safe_dump(self._yaml(), allow_unicode=True), encoding="utf-8")
+        file.write_text(
+            yaml.safe_dump(self._yaml(), allow_unicode=True, sort_keys=False), encoding="utf-8"
+        )
         return load_settings(
             file,
             {

@@ -276,7 +276,7 @@ CHANGES: Final = (
         ("alter table @ alter a type text", "insert into @ values (3, 'secret', 3)"),
         create="create table @ (id int primary key, a jsonb, n int)",
         rows="""insert into @ values (1, '{"k": 1, "name": "x"}', 1)""",
-        rules={"id": "keep", "a": {"mask": "json", "keep": ["k"]}, "n": "keep"},
+        rules={"id": "keep", "a": {"mask": "json", "paths": {"k": "keep"}}, "n": "keep"},
         stands_still=r"replica.yaml does not fit it any more: a \(mask json does not fit its type",
         repair={"id": "keep", "a": {"mask": "null"}, "n": "keep"},
     ),

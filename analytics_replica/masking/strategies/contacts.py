@@ -112,10 +112,18 @@ def apply_phone_country(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
 
     def country(value: str) -> str | None:
         found = _parsed(value, mask.region)
-        region = None if found is None else phonenumbers.region_code_for_number(found)
-        return region if region is not None and region.isalpha() else None
+        return None if found is None else _country(found)
 
     return on_each(texts, country)
+
+
+def _country(number: PhoneNumber) -> str | None:
+    """The country of the number; of one that is not assigned, the only one that has its code."""
+    region = phonenumbers.region_code_for_number(number)
+    if region is None:
+        sharing = phonenumbers.region_codes_for_country_code(number.country_code or 0)
+        region = sharing[0] if len(sharing) == 1 else None
+    return region if region is not None and region.isalpha() else None
 
 
 def apply_last4(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:

@@ -21,7 +21,7 @@ _INTERNATIONAL_HOST: Final = r"[@.](?i:xn--)"
 
 _SPACES: Final = " \t\r\n"
 _PUNCTUATION: Final = r"[ ().-]"
-_NUMBER: Final = r"^\+?[0-9][0-9 ().-]*$"
+_NUMBER: Final = r"^\+?[0-9(][0-9 ().-]*$"
 
 
 def plain_emails(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -89,4 +89,7 @@ def _first_digits(metadata: PhoneMetadata | None) -> str:
     prefix = metadata.national_prefix_for_parsing
     if prefix is None:
         return "123456789"
-    return "".join(d for d in "123456789" if d != prefix[0]) if prefix.isdecimal() else ""
+    ways = prefix.split("|")
+    if not all(way.isdecimal() for way in ways):
+        return ""
+    return "".join(d for d in "123456789" if d not in {way[0] for way in ways})

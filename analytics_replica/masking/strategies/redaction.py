@@ -18,7 +18,7 @@ from stdnum import iban, luhn
 from analytics_replica.masking.strategies.strategy import on_each
 from analytics_replica.settings.rules import Mask
 
-_ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"',;:]+(?:@|%40|＠)[^\s<>()\[\]\"',;]+", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"',;:]+(?:@|%40|＠)[^\s<>()\[\]\"',;:]+", re.IGNORECASE)
 _ACCOUNT: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
 _DIGITS: Final = re.compile(r"\d(?:[\s().+/–_-]{0,3}\d){6,}")
 _SUSPECT: Final = r"@|%40|＠|\d(?:[\s().+/–_-]{0,3}\d){6}"

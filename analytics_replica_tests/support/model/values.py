@@ -19,6 +19,17 @@ ODD_TEXTS: Final = (
 
 TOKEN: Final = {"mask": "token", "domain": "model"}
 ANY_MASK: Final[tuple[Any, ...]] = (TOKEN, {"mask": "null"})
+TEXT_MASKS: Final[tuple[Any, ...]] = (
+    {"mask": "last4"},
+    {"mask": "redact"},
+    {"class": "email"},
+    {"class": "phone", "region": "US"},
+)
+DATE_MASKS: Final[tuple[Any, ...]] = (
+    {"mask": "null"},
+    {"mask": "year"},
+    {"mask": "age_band", "as_of": "2026-01-01"},
+)
 
 
 @dataclass(frozen=True)
@@ -58,12 +69,12 @@ def _json(rng: random.Random) -> str:
 KINDS: Final[Mapping[str, Kind]] = {
     "int": Kind("integer", lambda rng: rng.randint(-(2**31), 2**31 - 1), (TOKEN,)),
     "bigint": Kind("bigint", lambda rng: rng.randint(-(2**63), 2**63 - 1), ANY_MASK),
-    "text": Kind("text", _text, (*ANY_MASK, {"mask": "last4"})),
-    "toast": Kind("text", _toast, (TOKEN, {"mask": "last4"})),
+    "text": Kind("text", _text, (*ANY_MASK, *TEXT_MASKS)),
+    "toast": Kind("text", _toast, (TOKEN, *TEXT_MASKS)),
     "uuid": Kind("uuid", lambda rng: str(uuid.UUID(int=rng.getrandbits(128))), ANY_MASK),
-    "numeric": Kind("numeric(12,2)", _numeric, ANY_MASK),
-    "date": Kind("date", _date, ({"mask": "null"},)),
-    "jsonb": Kind("jsonb", _json, ({"mask": "json", "keep": ["b"]},)),
+    "numeric": Kind("numeric(12,2)", _numeric, (*ANY_MASK, {"mask": "bucket", "width": 1000})),
+    "date": Kind("date", _date, DATE_MASKS),
+    "jsonb": Kind("jsonb", _json, ({"mask": "json", "paths": {"b": "keep"}},)),
     "counter": Kind("bigint generated always as identity", lambda _: None, ("keep",)),
 }
 
