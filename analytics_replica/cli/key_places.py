@@ -7,7 +7,7 @@ it (keys.py), changing anything.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from analytics_replica.domain.batches import BatchKind, Manifest
@@ -105,23 +105,17 @@ def key_places(settings: Settings) -> KeyPlaces:
         found.current = landed_key(store, policy)
         _read_landing(batches, found)
         with connection(settings.secrets.get(settings.replica.warehouse.dsn)) as opened:
-            for table, known in ledger.tables(opened).items():
-                if named := keys_named(column.treatment for column in known.columns):
-                    found.staged[table] = min(named)
-            for edition in Edition:
-                given = last_publication_of(opened, edition) if _serves(opened) else None
-                if given is not None:
-                    found.editions[edition.value] = _keys_at(batches, given.position)
+            _read_warehouse(opened, batches, found)
     except ReplicaError as cause:
         places.troubles.append(f"{cause.what} Until it can be read, remove no key.")
+    found.checks |= {key_id: check_value(key) for key_id, key in keys.by_id.items()}
     needing = found.needing()
     unsure = ["what could not be read"] if places.troubles else []
-    checks = found.checks | {key_id: check_value(key) for key_id, key in keys.by_id.items()}
     places.keys = tuple(
         KnownKey(
             key_id,
             _source(settings, key_id),
-            checks.get(key_id),
+            found.checks.get(key_id),
             key_id == masking.active_key,
             (*needing.get(key_id, ()), *unsure),
         )
@@ -143,6 +137,16 @@ def _read_landing(batches: Iterable[Manifest], found: _Found) -> None:
         for file in batch.files:
             if keys := keys_in([file]):
                 found.landed[file.table] = min(keys)
+
+
+def _read_warehouse(opened: Connection, batches: Collection[Manifest], found: _Found) -> None:
+    for table, known in ledger.tables(opened).items():
+        if named := keys_named(column.treatment for column in known.columns):
+            found.staged[table] = min(named)
+    for edition in Edition if _serves(opened) else ():
+        given = last_publication_of(opened, edition)
+        if given is not None:
+            found.editions[edition.value] = _keys_at(batches, given.position)
 
 
 def _serves(opened: Connection) -> bool:
