@@ -20,6 +20,7 @@ from analytics_replica.cli import (
     doctor,
     erasure,
     init,
+    keys,
     landing,
     night,
     policy,
@@ -53,6 +54,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(source.app, name="source")
 app.command("capture", epilog=capture.EPILOG)(capture.capture_command)
 app.command("resync", epilog=resync.EPILOG)(resync.resync_command)
+app.add_typer(keys.app, name="keys")
 app.command("recover", epilog=recover.EPILOG)(recover.recover_command)
 app.add_typer(landing.app, name="landing")
 app.add_typer(erasure.app, name="erasure")

@@ -20,6 +20,7 @@ from typing import Final, Protocol
 from analytics_replica.deadlines.incidents import Message
 from analytics_replica.errors import SettingsInvalid
 from analytics_replica.settings.load import Settings
+from analytics_replica.settings.secrets import key_variables
 
 HARD_TIMEOUT_S: Final = 20.0
 """apprise takes about one second to load; a webhook that has not answered by then will not."""
@@ -69,6 +70,8 @@ class AppriseSink:
 
     url: Callable[[], str] = field(repr=False)
     timeout_s: float = HARD_TIMEOUT_S
+    without: frozenset[str] = frozenset()
+    """Variables of our environment that the sender does not get."""
 
     def send(self, message: Message) -> str | None:
         """Delivers the message; refuses on a bad URL, a refusal of the channel, or the timeout."""
@@ -77,6 +80,7 @@ class AppriseSink:
         except SettingsInvalid as cause:
             return cause.what
         body = f"{message.body}\n\n[{message.dedupe_key}]"
+        ours = {name: value for name, value in {**os.environ}.items() if name not in self.without}
         wanted = json.dumps({"url": url, "title": message.subject, "body": body})
         try:
             done = subprocess.run(
@@ -87,6 +91,7 @@ class AppriseSink:
                 check=False,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                env=ours,
             )
         except subprocess.TimeoutExpired:
             return f"The channel did not answer within {self.timeout_s:g} s."
@@ -107,5 +112,7 @@ def sinks_of(settings: Settings) -> dict[str, Sink]:
     if alerts.file is not None:
         sinks["file"] = FileSink(settings.path(alerts.file))
     for name, variable in alerts.channels.items():
-        sinks[f"channel {name}"] = AppriseSink(partial(settings.secrets.get, variable))
+        url = partial(settings.secrets.get, variable)
+        without = key_variables(settings.replica.masking)
+        sinks[f"channel {name}"] = AppriseSink(url, without=without)
     return sinks

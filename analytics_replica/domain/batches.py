@@ -209,6 +209,12 @@ class Manifest:
     catalog: Catalog | None = None
     folded: Folded | None = None
     """Only in a base: a copy of all tables that was made from older batches."""
+    keys: tuple[tuple[str, str], ...] = ()
+    """Each masking key that the batch was sealed with: its id and its check value. Empty in older
+    manifests."""
+    beside: tuple[LandedFile, ...] = ()
+    """While masking keys are rotated: the same events of the tables with tokens, sealed with the
+    next key. What comes on top of a copy under that key is read from here."""
 
     @property
     def position(self) -> Lsn:

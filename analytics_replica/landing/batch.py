@@ -23,6 +23,7 @@ from analytics_replica.domain.batches import (
 )
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
+from analytics_replica.landing.beside import BesideSeal
 from analytics_replica.landing.layout import Store, data_path
 from analytics_replica.landing.manifest import publish_manifest
 from analytics_replica.landing.parquet import TableWriter
@@ -45,6 +46,7 @@ class Origin:
     emptied: frozenset[TableName] = frozenset()
     published: tuple[tuple[TableName, str], ...] = ()
     catalog: Catalog | None = None
+    keys: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -60,7 +62,7 @@ class BatchInProgress:
     previous: str
     origin: Origin
     reached: Reached = unheard
-    _open: dict[TableName, TableWriter] = field(default_factory=dict)
+    _open: dict[tuple[TableName, type[TableSeal]], TableWriter] = field(default_factory=dict)
     _complete: list[TableWriter] = field(default_factory=list)
 
     def write(self, table: TableName, seal: TableSeal, events: pa.RecordBatch) -> None:
@@ -71,14 +73,14 @@ class BatchInProgress:
                 writer.flush()
 
     def _writer(self, table: TableName, seal: TableSeal) -> TableWriter:
-        current = self._open.get(table)
+        current = self._open.get((table, type(seal)))
         if current is not None and current.seal.same_file(seal):
             return current
         if current is not None:
             current.flush()
             self._complete.append(current)
         writer = TableWriter(table, seal, self.store.unfinished())
-        self._open[table] = writer
+        self._open[table, type(seal)] = writer
         return writer
 
     def publish(
@@ -91,7 +93,7 @@ class BatchInProgress:
         now: datetime,
     ) -> tuple[Manifest, str]:
         """Makes the batch exist; returns its manifest and the digest the next one must name."""
-        files = self._publish_files()  # 1. complete files that no manifest names
+        files, beside = self._publish_files()  # 1. complete files that no manifest names
         self.reached("manifest")
         manifest = Manifest(
             sequence=self.sequence,
@@ -109,6 +111,8 @@ class BatchInProgress:
             incomplete=self._incomplete(files),
             published=self.origin.published,
             catalog=self.origin.catalog,
+            keys=self.origin.keys,
+            beside=beside,
         )
         digest = publish_manifest(self.store, manifest)  # 2. now the batch exists
         self.reached("confirm")
@@ -125,13 +129,15 @@ class BatchInProgress:
         whole = truncated & self.origin.emptied
         return tuple(table for table in self.origin.incomplete if table not in whole)
 
-    def _publish_files(self) -> tuple[LandedFile, ...]:
+    def _publish_files(self) -> tuple[tuple[LandedFile, ...], tuple[LandedFile, ...]]:
+        """The files of the batch, and those with the same events under the next key."""
         parts: dict[TableName, int] = {}
-        files = []
+        files: list[LandedFile] = []
+        beside: list[LandedFile] = []
         for writer in (*self._complete, *self._open.values()):
             part = parts[writer.table] = parts.get(writer.table, 0) + 1
             file = writer.finish(data_path(writer.table, self.sequence, part))
             self.reached("file written")
             self.store.publish(writer.target, file.path, reached=self.reached)
-            files.append(file)
-        return tuple(files)
+            (beside if isinstance(writer.seal, BesideSeal) else files).append(file)
+        return tuple(files), tuple(beside)

@@ -22,6 +22,7 @@ from analytics_replica.landing.copy_area import sweep_copies
 from analytics_replica.landing.courses import Following, ToThePresent
 from analytics_replica.landing.first_copy import sweep_base_backup, take_first_copy
 from analytics_replica.landing.holes import STILL, Holes
+from analytics_replica.landing.landed_keys import as_active, as_landed, next_policy
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest
 from analytics_replica.landing.points import Reached, unheard
@@ -29,6 +30,7 @@ from analytics_replica.landing.recopy import adopt_copies
 from analytics_replica.landing.report import CaptureReport, await_follower, report_of
 from analytics_replica.landing.silence import silent_upto
 from analytics_replica.landing.stream import CaptureWork, stream
+from analytics_replica.masking.key_versions import checks_of
 from analytics_replica.masking.policy import Policy
 from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.settings.schema import Source
@@ -110,7 +112,8 @@ def look_again(work: CaptureWork) -> None:
         system = source.identify()
         state = source.read_state(names.slot, names.publication)
     found = Holes.of(state, Wanted.of(work.settings), last[0])
-    work.origin = _origin(state, system, names, work.policy, found)
+    seen = _origin(state, system, names, work.policy, found)
+    work.origin = replace(seen, keys=work.origin.keys)
     silence = silence_of(dsn, work.origin.source, silent_upto(work.store, last[1]))
     guard_resume(last[0], work.origin.source, work.origin.slot, silence)
 
@@ -161,7 +164,10 @@ def _ready(
         store.sweep()
         sweep_copies(store)
         last = None if first_copy else _guarded_last(store)
-        names, policy = settings.replica.source, Policy.from_settings(settings)
+        names, keys = settings.replica.source, masking_keys(settings)
+        policy = Policy.from_settings(settings)
+        policy = (as_active if last is None else as_landed)(store, policy, keys)
+        checks = checks_of(policy, keys)
         system = source.identify()
         state = source.read_state(names.slot, names.publication)
         if last is not None:
@@ -174,12 +180,13 @@ def _ready(
             progress=progress,
             store=store,
             policy=policy,
-            keys=masking_keys(settings),
-            origin=_origin(state, system, names, policy, found),
+            keys=keys,
+            origin=replace(_origin(state, system, names, policy, found), keys=checks),
             reached=reached,
             at_boundary=adopt_copies,
             server_version=state.server_version,
             last=last,
+            next_policy=next_policy(policy, keys),
         )
         course = _to_the_present(system, state, clock.now())
         yield _Ready(work, source, course, found, first_copy)

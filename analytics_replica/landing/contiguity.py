@@ -101,7 +101,7 @@ def fault_between(before: Manifest, before_digest: str, after: Manifest) -> Find
 
 def _verify_files(store: Store, manifest: Manifest) -> None:
     try:
-        for file in manifest.files:
+        for file in (*manifest.files, *manifest.beside):
             verify_file(store, file)
     except LandingBroken:
         # A fold removes files after the manifests that named them; then the base is there.

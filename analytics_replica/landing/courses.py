@@ -8,13 +8,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.landing.layout import Store
 
 SILENCE_EVERY: Final = timedelta(seconds=10)
 """A follower confirms so often what other databases and unpublished tables wrote."""
+
+
+class Course(Protocol):
+    """When a batch ends, and when the stream does. Both are asked between transactions."""
+
+    @property
+    def look_s(self) -> float:
+        """How long a silent stream may go on without being asked."""
+        ...
+
+    def is_over(self, complete_to: Lsn, now: datetime, *, quiet: bool) -> bool:
+        """True if nothing more is wanted; `quiet` says that the server has nothing just now."""
+        ...
+
+    def is_due(self, since: datetime, now: datetime, *, changes: bool) -> bool:
+        """True if a batch that was begun `since` then should end, though it could grow."""
+        ...
+
+    def is_silence_due(self, since: datetime, now: datetime) -> bool:
+        """True if silence should be recorded and confirmed, which was last done `since` then."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ def described(origin: Origin, copy: PhysicalCopy, policy: Policy, now: datetime)
         captured_at=now,
         previous="",
         catalog=replace(catalog, tables=ours),
+        keys=origin.keys,
     )
 
 
@@ -142,6 +143,7 @@ def publish_copy(
         previous=batch.previous,
         incomplete=tuple(t for t in work.origin.incomplete if t not in {f.table for f in landed}),
         published=work.origin.published,
+        keys=work.origin.keys,
     )
     digest = publish_manifest(work.store, manifest)  # 2. now the batch exists
     work.reached("confirm")

@@ -191,7 +191,7 @@ def remove_folded(store: Store, reached: Reached) -> tuple[int, int, int]:
     aside = [name for name in store.names(SET_ASIDE) if name.isdecimal() and int(name) <= base]
     for name in aside:
         store.filesystem.rm(store.full(f"{SET_ASIDE}/{name}"), recursive=True)
-    named = {file.path for manifest in manifests(store) for file in manifest.files}
+    named = {file.path for m in manifests(store) for file in (*m.files, *m.beside)}
     files = size = 0
     for path in store.matching(f"{DATA}/*/*/*.parquet"):
         written_for = _number_of(path)

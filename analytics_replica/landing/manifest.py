@@ -242,6 +242,8 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         published=tuple((TableName(*t), token) for t, token in body.get("published", ())),
         catalog=_catalog(body.get("catalog")),
         folded=_folded(body.get("folded")),
+        keys=tuple((key_id, check) for key_id, check in body.get("keys", ())),
+        beside=tuple(_file(file) for file in body.get("beside", ())),
     )
 
 

@@ -9,15 +9,20 @@ the stream is landed up to S: then every change from S on is landed, or will be.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analytics_replica.domain.batches import BatchKind, Manifest
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
+from analytics_replica.landing.beside import sealed_otherwise
 from analytics_replica.landing.copy_area import ReadyCopy, ready_copies
 from analytics_replica.landing.first_copy import publish_copy
 from analytics_replica.landing.folding import not_folded
+from analytics_replica.landing.landed_keys import policy_then
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
 from analytics_replica.landing.stream import CaptureWork
+from analytics_replica.masking.key_versions import checks_of, keyed_tables
 from analytics_replica.masking.policy import Policy
 
 
@@ -44,6 +49,7 @@ def _adopt(work: CaptureWork, waiting: list[ReadyCopy]) -> int:
         elif (reason := _unfit(ready.proposal, work)) is not None:
             ready.refuse(reason)
         elif work.position >= ready.proposal.to_lsn:
+            _go_on_under_its_keys(work, ready.proposal)
             publish_copy(work, ready.files, work.position, ready.proposal)
             ready.forget()
             landed += 1
@@ -62,7 +68,8 @@ def already_landed(store: Store, proposal: Manifest) -> Manifest | None:
 
 def policy_of(policy: Policy, tables: set[TableName]) -> Policy:
     """The policy for these tables alone."""
-    return Policy({table: rules for table, rules in policy.tables.items() if table in tables})
+    kept = {table: rules for table, rules in policy.tables.items() if table in tables}
+    return replace(policy, tables=kept, append_only=policy.append_only & tables)
 
 
 def stream_begins(store: Store) -> Lsn | None:
@@ -87,7 +94,8 @@ def _unfit(proposal: Manifest, work: CaptureWork) -> str | None:
             f"{now.system_identifier}, timeline {now.timeline}, slot {now.slot}, or its "
             "publication was made anew"
         )
-    if policy_of(work.policy, tables).fingerprint != proposal.policy:
+    then = policy_then(work.policy, proposal)
+    if policy_of(then, tables).fingerprint != proposal.policy:
         return (
             "replica.yaml says something else of its tables than when it was made (a capture that "
             "runs as a service reads replica.yaml when it starts)"
@@ -102,4 +110,35 @@ def _unfit(proposal: Manifest, work: CaptureWork) -> str | None:
                     f"it is from {proposal.to_lsn}, and {file.table} was copied again at "
                     f"{manifest.to_lsn} meanwhile"
                 )
+    return _unfit_key(proposal, then, work)
+
+
+def _unfit_key(proposal: Manifest, then: Policy, work: CaptureWork) -> str | None:
+    """Why a copy that would change the masking key may not; None if it may, or changes none."""
+    if then == work.policy:
+        return None
+    whole = keyed_tables(work.policy) <= {file.table for file in proposal.files}
+    if then != work.next_policy or not whole:
+        return (
+            f"it was made with masking key {proposal.keys[0][0]}, and the capture works with "
+            f"{work.keys.active} as the active key, or a table with tokens is not in it (a "
+            "capture that runs as a service reads replica.yaml when it starts)"
+        )
+    table = sealed_otherwise(proposal, tuple(manifests(work.store)))
+    if table is not None:
+        return (
+            f"changes of {table} since {proposal.to_lsn} are landed under the old masking key "
+            "alone: by a capture that read an older replica.yaml, or in a transaction that was "
+            "open already then"
+        )
     return None
+
+
+def _go_on_under_its_keys(work: CaptureWork, proposal: Manifest) -> None:
+    """From this copy on its tables are sealed with the keys that it was sealed with."""
+    then = policy_then(work.policy, proposal)
+    if then == work.policy:
+        return
+    work.policy, work.next_policy = then, None
+    checks = checks_of(then, work.keys)
+    work.origin = replace(work.origin, policy=then.fingerprint, keys=checks)

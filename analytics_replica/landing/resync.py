@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -26,8 +26,10 @@ from analytics_replica.landing.capture import capture
 from analytics_replica.landing.copy_area import ReadyCopy, copy_area
 from analytics_replica.landing.first_copy import described, physical_copy, sweep_base_backup
 from analytics_replica.landing.initial_copy import CopyWork, copy_tables
+from analytics_replica.landing.landed_keys import as_landed
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.recopy import already_landed, policy_of, stream_begins
+from analytics_replica.masking.key_versions import checks_of
 from analytics_replica.masking.policy import Policy
 from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.source.physical_copy import prove
@@ -70,6 +72,30 @@ def resync(
     transaction. A crash leaves what was there before. AlreadyRunning if no capture landed the copy
     within `patience`; it still waits then for the next one. CopyFailed if it was refused.
     """
+    policy = as_landed(
+        Store(settings.landing_url), Policy.from_settings(settings), masking_keys(settings)
+    )
+    _require_listed(policy, tables)
+    return copied_again(
+        settings,
+        clock,
+        policy_of(policy, set(tables)),
+        progress=progress,
+        patience=patience,
+        reached=reached,
+    )
+
+
+def copied_again(
+    settings: Settings,
+    clock: Clock,
+    policy: Policy,
+    *,
+    progress: Progress,
+    patience: timedelta,
+    reached: Callable[[str], None],
+) -> ResyncReport:
+    """The same for the tables of this policy, sealed with the keys that it names."""
     began = clock.now()
     store = Store(settings.landing_url)
     begins = stream_begins(store)
@@ -79,7 +105,7 @@ def resync(
             why="The first capture copies all tables.",
             next="Run `analytics-replica capture`.",
         )
-    ready = _whole_copy(settings, clock, tables, begins, progress, reached)
+    ready = _whole_copy(settings, clock, policy, begins, progress, reached)
     reached("proposed")
     landed, by_other = _landed(settings, clock, store, ready, progress, patience)
     rows: Counter[TableName] = Counter()
@@ -92,20 +118,19 @@ def resync(
 def _whole_copy(
     settings: Settings,
     clock: Clock,
-    tables: Collection[TableName],
+    policy: Policy,
     begins: Lsn,
     progress: Progress,
     reached: Callable[[str], None],
 ) -> ReadyCopy:
     """The tables as they are at one position, complete and masked, waiting for a capture."""
-    whole, source = Policy.from_settings(settings), settings.replica.source
-    _require_listed(whole, tables)
+    source, keys = settings.replica.source, masking_keys(settings)
     sweep_base_backup(settings)
-    policy = policy_of(whole, set(tables))
     origin, major = _origin(settings, policy)
+    origin = replace(origin, keys=checks_of(policy, keys))
     copying = CopyWork(
         policy,
-        masking_keys(settings),
+        keys,
         source.publication,
         source.copy_workers,
         progress,
@@ -117,7 +142,7 @@ def _whole_copy(
         prove(copy, origin.source, begins)
         about = described(origin, copy, policy, clock.now())
         store = Store(settings.landing_url)
-        with copy_area(store, _name(tables), about, lasting=copy.lasting) as area:
+        with copy_area(store, _name(policy.tables), about, lasting=copy.lasting) as area:
             return area.propose(copy_tables(copy, area, copying))
 
 

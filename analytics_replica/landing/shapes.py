@@ -14,29 +14,40 @@ from dataclasses import dataclass, field, replace
 
 from analytics_replica.domain.batches import Catalog, CatalogTable
 from analytics_replica.domain.tables import Column, Identity, Table, TableName
+from analytics_replica.landing.beside import BesideSeal
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
+from analytics_replica.masking.key_versions import keyed_tables
 from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.seal import TableSeal
 from analytics_replica.settings.secrets import MaskingKeys
+
+Seals = tuple[TableSeal, ...]
 
 
 @dataclass
 class Shapes:
     """What landing knows of each table's columns, and the seals made from it.
 
-    `tables` is each table as the catalog, or a landed file, last had it.
+    `tables` is each table as the catalog, or a landed file, last had it. `next_policy` is the same
+    policy under the key that is being rotated to.
     """
 
     known: Mapping[TableName, Mapping[str, Column]]
     policy: Policy
     keys: MaskingKeys
+    next_policy: Policy | None = None
     tables: Mapping[TableName, CatalogTable] = field(default_factory=dict)
-    _made: dict[Table, tuple[Table, TableSeal] | None] = field(default_factory=dict)
+    _made: dict[Table, tuple[Table, Seals] | None] = field(default_factory=dict)
 
     @classmethod
     def landed(
-        cls, store: Store, policy: Policy, keys: MaskingKeys, now: Catalog | None = None
+        cls,
+        store: Store,
+        policy: Policy,
+        keys: MaskingKeys,
+        now: Catalog | None = None,
+        next_policy: Policy | None = None,
     ) -> Shapes:
         """The shapes that the newest landed file of each table had; `now` is today's catalog."""
         known: dict[TableName, Mapping[str, Column]] = {}
@@ -48,10 +59,13 @@ class Shapes:
                 tables.update((t.table, t) for t in manifest.catalog.tables)
         if now is not None:
             tables.update((t.table, t) for t in now.tables)
-        return cls(known, policy, keys, tables)
+        return cls(known, policy, keys, next_policy, tables)
 
-    def of(self, relation: Table) -> tuple[Table, TableSeal] | None:
-        """The table of the policy that this relation is, with its real key, and its seal.
+    def of(self, relation: Table) -> tuple[Table, Seals] | None:
+        """The table of the policy that this relation is, with its real key, and its seals.
+
+        More than one only while masking keys are rotated and the table has tokens: the second is
+        for what lies beside.
 
         None if the policy does not list it: then its changes are knowingly left out. A table that
         was renamed is still the one that the policy lists; one that was never copied is landed as
@@ -61,13 +75,17 @@ class Shapes:
             self._made[relation] = self._make(relation)
         return self._made[relation]
 
-    def _make(self, relation: Table) -> tuple[Table, TableSeal] | None:
+    def _make(self, relation: Table) -> tuple[Table, Seals] | None:
         name = self._listed_name(relation)
         if name is None:
             return None
         columns = tuple(self._column(c, name, relation.identity) for c in relation.columns)
         table = self.policy.captured(replace(relation, name=name, columns=columns))
-        return table, TableSeal.of_stream(table, self.policy, self.keys)
+        seal = TableSeal.of_stream(table, self.policy, self.keys)
+        later = self.next_policy
+        if later is None or name not in keyed_tables(later):
+            return table, (seal,)
+        return table, (seal, BesideSeal.of_stream(table, later, self.keys))
 
     def _listed_name(self, relation: Table) -> TableName | None:
         if relation.name in self.policy.tables:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ import pyarrow.ipc
 
 from analytics_replica.domain.batches import COMMITTED_AT, LSN, ORDINAL
 from analytics_replica.domain.tables import TableName
+from analytics_replica.landing.beside import BesideSeal, plain
 from analytics_replica.landing.layout import Store, disk_errors
 from analytics_replica.landing.points import Reached
 from analytics_replica.masking.seal import TableSeal
@@ -76,15 +77,27 @@ class Spill:
     def drop(self, xid: int) -> None:
         """Forgets the transaction and removes its files."""
         for waiting in self._waiting.pop(xid, ()):
-            # On a full disk the end cannot be written; the file is about to be removed anyway.
-            with contextlib.suppress(OSError):
-                waiting.writer.close()
-            waiting.path.unlink(missing_ok=True)
+            _remove(waiting)
 
     def drop_all(self) -> None:
         """Forgets every transaction: the log sends again what was not landed."""
         for xid in list(self._waiting):
             self.drop(xid)
+
+    def go_on_under_next_key(self) -> None:
+        """What lies beside takes the place of what the old masking key sealed, which is removed.
+
+        Whoever may change the key has sealed these tables twice since the stream began.
+        """
+        for xid, every in self._waiting.items():
+            twice = {w.table for w in every if isinstance(w.seal, BesideSeal)}
+            kept = []
+            for waiting in every:
+                if waiting.table in twice and not isinstance(waiting.seal, BesideSeal):
+                    _remove(waiting)
+                else:
+                    kept.append(replace(waiting, seal=plain(waiting.seal)))
+            self._waiting[xid] = kept
 
     def holds(self, xid: int) -> bool:
         """True if events of this transaction wait here."""
@@ -93,7 +106,8 @@ class Spill:
     def _of(self, xid: int, table: TableName, seal: TableSeal, schema: pa.Schema) -> _Waiting:
         all_of_it = self._waiting.setdefault(xid, [])
         # Only the newest shape of a table goes on: an older one may come back, and order counts.
-        newest = next((w for w in reversed(all_of_it) if w.table == table), None)
+        side = (table, type(seal))
+        newest = next((w for w in reversed(all_of_it) if (w.table, type(w.seal)) == side), None)
         if newest is not None and newest.seal.same_file(seal):
             return newest
         path = self.store.unfinished()
@@ -101,6 +115,13 @@ class Spill:
         writer = pa.ipc.new_file(str(path), schema, options=options)
         all_of_it.append(_Waiting(table, seal, path, writer))
         return all_of_it[-1]
+
+
+def _remove(waiting: _Waiting) -> None:
+    # On a full disk the end cannot be written; the file is about to be removed anyway.
+    with contextlib.suppress(OSError):
+        waiting.writer.close()
+    waiting.path.unlink(missing_ok=True)
 
 
 def _committed(

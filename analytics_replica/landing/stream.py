@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import pyarrow as pa
 
@@ -20,6 +20,7 @@ from analytics_replica.domain.progress import Progress
 from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.ahead import read_ahead
 from analytics_replica.landing.batch import BatchInProgress, Origin
+from analytics_replica.landing.courses import Course
 from analytics_replica.landing.events import sealed_events
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.points import Reached
@@ -61,6 +62,9 @@ def _nothing(work: CaptureWork) -> int:
 class CaptureWork:
     """What stays the same during one capture, and how far landing has come.
 
+    `next_policy` is the policy under the key that is being rotated to, if one is: then the tables
+    with tokens are sealed twice.
+
     `look_again` may renew `origin` before a batch is published. `heard` is told of each batch when
     it exists; it must not raise. `at_boundary` may land batches between two of the stream; it says
     how many.
@@ -81,6 +85,7 @@ class CaptureWork:
     at_boundary: Callable[[CaptureWork], int] = _nothing
     landed: list[Manifest] = field(default_factory=list)
     silent_to: Lsn = ZERO
+    next_policy: Policy | None = None
 
     @property
     def position(self) -> Lsn:
@@ -99,7 +104,8 @@ class CaptureWork:
 
     def shapes(self) -> Shapes:
         """What landing knows of the tables' shapes now."""
-        return Shapes.landed(self.store, self.policy, self.keys, self.origin.catalog)
+        catalog = self.origin.catalog
+        return Shapes.landed(self.store, self.policy, self.keys, catalog, self.next_policy)
 
     def new_batch(self) -> BatchInProgress:
         """The batch after the last one."""
@@ -112,27 +118,6 @@ class CaptureWork:
         self.origin = replace(self.origin, incomplete=manifest.incomplete)
         self.landed.append(manifest)
         self.heard(manifest)
-
-
-class Course(Protocol):
-    """When a batch ends, and when the stream does. Both are asked between transactions."""
-
-    @property
-    def look_s(self) -> float:
-        """How long a silent stream may go on without being asked."""
-        ...
-
-    def is_over(self, complete_to: Lsn, now: datetime, *, quiet: bool) -> bool:
-        """True if nothing more is wanted; `quiet` says that the server has nothing just now."""
-        ...
-
-    def is_due(self, since: datetime, now: datetime, *, changes: bool) -> bool:
-        """True if a batch that was begun `since` then should end, though it could grow."""
-        ...
-
-    def is_silence_due(self, since: datetime, now: datetime) -> bool:
-        """True if silence should be recorded and confirmed, which was last done `since` then."""
-        ...
 
 
 def stream(work: CaptureWork, source: SourceConnection, course: Course) -> None:
@@ -268,12 +253,14 @@ class _Stream:
             if shape is None:
                 pending.clear()  # published and not listed: capture's report names it
                 continue
-            self.work.reached("decode")
-            table, seal = shape
-            events = sealed_events(pending, table, seal, commit_times)
-            pending.clear()
-            self.work.reached("seal")
-            yield table.name, seal, events
+            table, seals = shape
+            for seal in seals:
+                self.work.reached("decode")
+                events = sealed_events(pending, table, seal, commit_times)
+                if seal is seals[-1]:
+                    pending.clear()
+                self.work.reached("seal")
+                yield table.name, seal, events
 
     def _publish(self) -> None:
         """Ends the batch at the last complete transaction. The order is the promise."""
@@ -291,6 +278,8 @@ class _Stream:
         )
         self.work.has_landed(manifest, digest)
         if self.work.at_boundary(self.work):
+            if self.work.policy != self.shapes.policy:
+                self.spill.go_on_under_next_key()
             self.shapes = self.work.shapes()
         self.batch = self.work.new_batch()
         self.written_rows = self.collector.transactions = 0

@@ -119,7 +119,7 @@ def _seal(column: Column, done: Treatment, texts: pa.Array, keys: MaskingKeys) -
     try:
         key = keys.by_id[done.key_id] if done.key_id is not None else keys.active_key
         return SealedColumn(mask_column(texts, done.mask, key), None)
-    except (ValueError, pa.ArrowException):
+    except Exception:  # noqa: BLE001 - whatever it is, its text may quote the value
         raise StreamInvalid(
             what=f"Mask {done.mask.mask} failed on column {column.name}.",
             why="Its batch was not landed, and the value is not repeated here.",

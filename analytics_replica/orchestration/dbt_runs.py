@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import closing, redirect_stdout
+from contextlib import AbstractContextManager, closing, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,12 @@ from analytics_replica.landing.manifest import read_manifest
 from analytics_replica.orchestration import keys, metadata
 from analytics_replica.orchestration.dbt_events import DbtEvents, Event
 from analytics_replica.orchestration.environment import environment
-from analytics_replica.orchestration.project import build_target, checks_target, dbt_environment
+from analytics_replica.orchestration.project import (
+    build_target,
+    checks_target,
+    dbt_environment,
+    kept_from_dbt,
+)
 from analytics_replica.orchestration.resources import OfflineDbt, Replica
 from analytics_replica.orchestration.translator import ReplicaTranslator
 from analytics_replica.postgres.connect import connect
@@ -95,7 +100,7 @@ class DbtRuns:
         """
         edition = self._last_built()
         with checks_target(self.project, edition, self.context.run.run_id) as target:
-            with environment(dbt_environment(self.replica.settings, edition)):
+            with self._environment(edition):
                 invocation = self.dbt.cli(
                     ["build"], context=self.context, target_path=target, raise_on_error=False
                 )
@@ -107,7 +112,7 @@ class DbtRuns:
 
     def _start(self, args: tuple[str, ...], edition: Edition, target: Path) -> DbtCliInvocation:
         # Without the context, which would narrow the build to what was selected.
-        with environment(dbt_environment(self.replica.settings, edition)):
+        with self._environment(edition):
             return self.dbt.cli(
                 args,
                 manifest=self.manifest,
@@ -115,6 +120,10 @@ class DbtRuns:
                 target_path=target,
                 raise_on_error=False,
             )
+
+    def _environment(self, edition: Edition) -> AbstractContextManager[None]:
+        settings = self.replica.settings
+        return environment(dbt_environment(settings, edition), kept_from_dbt(settings))
 
     def _last_built(self) -> Edition:
         with closing(connect(self.replica.warehouse_dsn)) as conn:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from analytics_replica.orchestration.environment import environment
 from analytics_replica.postgres.connect import parts_of
 from analytics_replica.serving.editions import Edition
 from analytics_replica.settings.load import Settings
+from analytics_replica.settings.secrets import key_variables
 
 TARGET: Final = "target"
 _FINGERPRINT: Final = "manifest.sha256"
@@ -66,7 +67,8 @@ def gold_project(settings: Settings) -> DbtProject:
         known = target / _FINGERPRINT
         fits = known.is_file() and known.read_text(encoding="ascii") == wanted
         if not (fits and project.manifest_path.is_file()):
-            _parse(project, dbt_environment(settings, Edition.A))
+            values = dbt_environment(settings, Edition.A)
+            _parse(project, values, kept_from_dbt(settings))
             known.write_text(wanted, encoding="ascii")
     return project
 
@@ -94,6 +96,17 @@ def dbt_environment(settings: Settings, edition: Edition) -> dict[str, str]:
     profile = {f"REPLICA_WAREHOUSE_{key.upper()}": parts[key] for key in known if key in parts}
     libpq = {_OTHER_PARTS[key]: value for key, value in parts.items() if key in _OTHER_PARTS}
     return {**schemas, **profile, **libpq}
+
+
+def kept_from_dbt(settings: Settings) -> frozenset[str]:
+    """Variables that dbt does not get: masking keys, production's DSNs, the alerts' channels.
+
+    A model can read every variable (`env_var`) and write it into gold, or into dbt's artifacts.
+    """
+    replica = settings.replica
+    others = (replica.source.dsn, replica.source.physical_copy, *replica.alerts.channels.values())
+    named = {variable.env for variable in others if variable is not None}
+    return key_variables(replica.masking) | (named - {replica.warehouse.dsn.env})
 
 
 def build_target(project: DbtProject, edition: Edition) -> Path:
@@ -141,7 +154,7 @@ def _fingerprint(directory: Path, settings: Settings) -> str:
     return seen.hexdigest()
 
 
-def _parse(project: DbtProject, values: Mapping[str, str]) -> None:
+def _parse(project: DbtProject, values: Mapping[str, str], without: Collection[str]) -> None:
     # In this process: dbt is imported here anyway (dagster-dbt asks its adapter for columns), and
     # a second process would import it again, which takes 4 s.
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - 3 s that only a stale manifest costs
@@ -155,7 +168,7 @@ def _parse(project: DbtProject, values: Mapping[str, str]) -> None:
         str(project.project_dir / TARGET),
     ]
     quiet = ["--quiet", "--log-level", "none", "--no-send-anonymous-usage-stats"]
-    with environment(values):
+    with environment(values, without):
         done = dbtRunner().invoke(["parse", *quiet, *where, *target])
     if not done.success:
         raise SettingsInvalid(

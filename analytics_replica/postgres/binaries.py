@@ -7,6 +7,7 @@ their version. Not here: running a server (local_server.py).
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from analytics_replica.errors import DemoError
+from analytics_replica.postgres.programs import environment_of_programs
 
 NEEDED: Final = ("initdb", "pg_ctl", "postgres", "pg_basebackup", "pg_controldata")
 
@@ -80,7 +82,11 @@ def binaries_of(major: int, directory: Path | None = None) -> Path:
 def major_version(bin_dir: Path) -> int:
     """The major version of the server program in `bin_dir`, for example 18."""
     printed = subprocess.run(
-        [bin_dir / "postgres", "--version"], check=True, capture_output=True, text=True
+        [bin_dir / "postgres", "--version"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment_of_programs({**os.environ}),
     ).stdout
     match = re.search(r"\) (\d+)", printed)
     if match is None:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from analytics_replica.errors import DemoError
+from analytics_replica.postgres.programs import environment_of_programs
 
 PORT: Final = 5432
 """Names the socket file: servers do not listen on TCP unless asked to."""
@@ -176,8 +177,8 @@ class LocalServer:
     ) -> subprocess.CompletedProcess[bytes]:
         """Runs one of PostgreSQL's programs on this directory under the right account.
 
-        `environment` is added to ours: the place for a password, which nobody may see in a list
-        of processes.
+        `environment` is added to what they get of ours: the place for a password, which nobody
+        may see in a list of processes.
         """
         command = [str(self._reachable_bin() / program), "-D", str(self.data_dir.resolve())]
         # A file, not a pipe: a server started by pg_ctl inherits it and would keep a pipe open.
@@ -187,7 +188,7 @@ class LocalServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environment} if environment else None,
+                env=environment_of_programs({**os.environ}, environment),
                 check=False,
                 **_under_the_right_account(),
             )
@@ -210,7 +211,7 @@ class LocalServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,
-            env={**os.environ, **environment},
+            env=environment_of_programs({**os.environ}, environment),
             **_under_the_right_account(),
         ) as process:
             try:

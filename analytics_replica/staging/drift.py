@@ -15,7 +15,7 @@ from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest, manifests
 from analytics_replica.masking.policy import Policy
-from analytics_replica.masking.treatments import Kind
+from analytics_replica.masking.treatments import SEALED, Kind
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import Connection
 from analytics_replica.postgres.identifiers import compose, name
@@ -115,7 +115,11 @@ def _production_faults(
     listed = policy.tables[known.table]
     for column, number in now.columns:
         if number > 0 and column not in listed and column not in treatments:
-            says = "is new in production: it stays there until replica.yaml classifies it"
+            says = "is new in production: it stays there until "
+            if policy.treatment(known.table, column) is SEALED:
+                says += "replica.yaml classifies it"
+            else:
+                says += "the DBA runs what `analytics-replica source sql` prints (a pattern has it)"
             yield Finding(f"{known.table}.{column}", says)
 
 

@@ -238,6 +238,9 @@ class _Fold:
             from_lsn=edge.position,
             to_lsn=edge.position,
             files=files,
+            # A base is under the key of the tables themselves; what lay beside went into no table.
+            keys=edge.keys[:1],
+            beside=(),
             transactions=0,
             last_commit_at=max(commits, default=None),
             catalog=Catalog(edge.position, identities) if identities else None,

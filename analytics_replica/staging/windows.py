@@ -16,6 +16,7 @@ from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.domain.verdicts import Finding
 from analytics_replica.errors import LandingBroken
+from analytics_replica.landing.beside import on_top_of
 from analytics_replica.landing.contiguity import fault_between
 from analytics_replica.landing.layout import Store, manifest_path
 from analytics_replica.landing.manifest import (
@@ -183,7 +184,8 @@ def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | N
         complete = not later or min(m.from_lsn for m in later) <= copy.to_lsn
         # Rows of a base keep the positions that they had.
         floor = copy.to_lsn if copy.folded is None else ZERO
-        return Window(table, _parts(table, [copy, *later]), floor, copy.to_lsn, complete)
+        parts = _parts(table, [copy, *later], copy)
+        return Window(table, parts, floor, copy.to_lsn, complete)
     later = [m for m in found if m.sequence > since]
     if known is None or known.copy_position is None:
         # Changes of a table that was never copied: without its rows they would make half a table,
@@ -213,11 +215,13 @@ def _reaching(store: Store, window: Window) -> Window:
     return replace(window, parts=parts)
 
 
-def _parts(table: TableName, batches: Sequence[Manifest]) -> tuple[Part, ...]:
+def _parts(
+    table: TableName, batches: Sequence[Manifest], copy: Manifest | None = None
+) -> tuple[Part, ...]:
     return tuple(
         Part(file, batch.kind, _since(batch, file), batch.to_lsn)
         for batch in sorted(batches, key=lambda m: (m.to_lsn, m.sequence))
-        for file in _of(table, batch)
+        for file in (_of(table, batch) if copy is None else on_top_of(copy, batch, table))
     )
 
 

@@ -17,6 +17,7 @@ from analytics_replica.orchestration.resources import OfflineDbt
 from analytics_replica.serving.editions import Edition
 from analytics_replica.settings.load import Settings, load_settings
 from analytics_replica_tests.support.nights import write_project
+from analytics_replica_tests.support.pipeline import KEY as MASKING_KEY
 
 DSN = "postgresql://loader:s3cret@warehouse.example:5433/analytics?sslmode=require"
 
@@ -69,6 +70,24 @@ def test_a_project_that_dbt_cannot_parse_is_refused_with_dbts_reason(tmp_path: P
     with pytest.raises(SettingsInvalid) as refused:
         gold_project(settings_at(tmp_path))
     assert "'nobody' which was not found" in refused.value.what
+
+
+def test_dbt_gets_no_masking_key_and_no_dsn_of_production(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model could write any variable into gold, and dbt writes what it saw into its manifest."""
+    write_project(tmp_path / "dbt_project")
+    model = tmp_path / "dbt_project/models/gold/member_fees.sql"
+    seen = "{{ config(meta={'seen': env_var('KEY', 'no') ~ env_var('SOURCE', 'no')}) }}"
+    model.write_text(seen + model.read_text())
+    monkeypatch.setenv("KEY", MASKING_KEY)
+    monkeypatch.setenv("SOURCE", "postgresql://us:s3cret@production/shop")
+    node = read_manifest(gold_project(settings_at(tmp_path)))["nodes"][
+        "model.club_gold.member_fees"
+    ]
+    assert node["config"]["meta"]["seen"] == "nono"
+    for written in (tmp_path / "dbt_project").rglob("*"):
+        assert not written.is_file() or MASKING_KEY.encode() not in written.read_bytes()
 
 
 def test_a_project_that_is_not_there_is_refused(tmp_path: Path) -> None:

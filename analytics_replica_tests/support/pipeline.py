@@ -27,7 +27,7 @@ from analytics_replica.source.dba import Preparation
 from analytics_replica.source.publications import Wanted
 from analytics_replica_tests.support.servers import Database
 
-KEY = "5f" * 32
+KEY = "c3a1f08be25d47961a7be8304fd2956c0b8e71d36afc249517e0ba5c83d46f12"
 ROLE = "analytics_replica"
 
 Columns = Mapping[str, Any]

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from analytics_replica.cli.doctor.answers import Figures, fine, judged, missing
 from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.errors import SettingsInvalid
+from analytics_replica.masking.key_versions import check_value
 from analytics_replica.masking.policy import Policy
 from analytics_replica.settings.load import ENVIRONMENT_FILES, Settings, masking_keys
 from analytics_replica.settings.schema import FromEnvironment, KeySource
@@ -79,4 +80,5 @@ def _named(part: Any) -> Iterator[str]:
 
 def _keys(settings: Settings) -> Figures:
     keys = masking_keys(settings)
-    return {"keys": len(keys.by_id), "active": keys.active}
+    checks = {f"check {key_id}": check_value(key) for key_id, key in sorted(keys.by_id.items())}
+    return {"keys": len(keys.by_id), "active": keys.active, **checks}

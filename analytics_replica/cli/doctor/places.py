@@ -16,9 +16,12 @@ from analytics_replica.cli.doctor.answers import Figures, fine, judged, unknown
 from analytics_replica.domain.verdicts import Verdict
 from analytics_replica.errors import LandingFull
 from analytics_replica.landing.contiguity import check_contiguity
+from analytics_replica.landing.landed_keys import as_landed
 from analytics_replica.landing.layout import Store, disk_errors
+from analytics_replica.masking.key_versions import checks_of
+from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
-from analytics_replica.settings.load import Settings
+from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.source.physical_copy import inspect
 from analytics_replica.source.preflight import SERVER_VERSION
 
@@ -28,6 +31,7 @@ LEAST_FREE_BYTES: Final = 2**30
 PROGRAMS: Final = "the first copy can be made"
 LANDING: Final = "landing can be written"
 BATCHES: Final = "landed batches follow each other"
+KEYS: Final = "captures can go on under landing's masking key"
 
 
 def first_copy(settings: Settings, preflight: Verdict) -> Verdict:
@@ -50,10 +54,12 @@ def landing(settings: Settings) -> Iterator[Verdict]:
     yield writable
     if not writable.passed:
         yield unknown(BATCHES, "landing could not be looked at")
+        yield unknown(KEYS, "landing could not be looked at")
         return
     verdict = check_contiguity(store)
     # Nothing landed yet is no fault of landing: the first capture comes later in the list.
     yield verdict if verdict.findings and verdict.figures else fine(BATCHES, **verdict.figures)
+    yield judged(KEYS, lambda: _landed_under(settings, store))
 
 
 def _given_copy(dsn: str) -> Figures:
@@ -86,6 +92,12 @@ def _writable(store: Store) -> Figures:
             next=f"Free space, or move landing.url in replica.yaml away from {base}.",
         )
     return {"free_gb": free // 2**30}
+
+
+def _landed_under(settings: Settings, store: Store) -> Figures:
+    keys, policy = masking_keys(settings), Policy.from_settings(settings)
+    checks = checks_of(as_landed(store, policy, keys), keys)
+    return dict(checks) if checks else {"tokens": 0}
 
 
 def _free(directory: Path) -> int:
