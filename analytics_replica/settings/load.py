@@ -139,8 +139,8 @@ def _tables(
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as cause:
-        reason = f"byte {cause.start + 1} is not UTF-8"
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8"
     except OSError as cause:
         reason = str(cause.strerror)
     raise SettingsInvalid(

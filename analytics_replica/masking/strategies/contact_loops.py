@@ -144,32 +144,34 @@ def plain_numbers(
     for n in range(len(starts) - 1):
         begin, end = starts[n], starts[n + 1]
         international = begin < end and data[begin] == 43
-        first = at
         out[at] = 43
-        at += 1
-        if not international:
-            for i in range(1, len(home)):
-                out[at] = home[i]
-                at += 1
-        body = at
-        begin += international
-        fits = begin < end <= begin + _LONGEST_NUMBER and data[begin] not in _PUNCTUATION
-        for i in range(begin, end if fits else begin):
-            byte = data[i]
-            if 48 <= byte <= 57:
-                out[at] = byte
-                at += 1
-            elif byte not in _PUNCTUATION and byte != 40:
-                fits = False
-                break
-        digits = at - body
-        if fits and international:
-            fits = _has_code(out, body, digits, abroad)
-        elif fits:
-            fits = 7 <= digits <= 10 and (home[0] >> (out[body] - 48)) & 1 == 1
-        plain[n] = fits
-        at = at if fits else first
+        body = at + 1
+        for i in range(1, 1 if international else len(home)):
+            out[body] = home[i]
+            body += 1
+        digits = _write_digits(data, begin + international, end, out, body)
+        if international:
+            plain[n] = digits > 0 and _has_code(out, body, digits, abroad)
+        else:
+            plain[n] = 7 <= digits <= 10 and (home[0] >> (out[body] - 48)) & 1 == 1
+        at = body + digits if plain[n] else at
         ends[n] = at
+
+
+@numba.njit(nogil=True, cache=True)
+def _write_digits(data: Bytes, begin: int, end: int, out: Bytes, at: int) -> int:
+    """Writes the digits of a number and says how many; 0 if it is no plain one."""
+    if begin >= end or end - begin > _LONGEST_NUMBER or data[begin] in _PUNCTUATION:
+        return 0
+    first = at
+    for i in range(begin, end):
+        byte = data[i]
+        if 48 <= byte <= 57:
+            out[at] = byte
+            at += 1
+        elif byte not in _PUNCTUATION and byte != 40:
+            return 0
+    return at - first
 
 
 @numba.njit(nogil=True, cache=True)
