@@ -55,7 +55,7 @@ _EMAIL: Final = re.compile(rf"[a-z.]*{MARKER}[a-z0-9.]*@(?P<domain>[a-z.-]+[a-z]
 # a uuid may hold any ten digits.
 _PHONE: Final = re.compile(
     rf"(?<!\d){DIGIT_MARKER}(?:[ -]\d{{3}}[ -]\d{{4}}|\) \d{{3}}-\d{{4}})(?!\d)"
-    rf"|(?:(?<![0-9a-f])|(?<=\+1)|(?<=[^0-9a-f]1)){DIGIT_MARKER}\d{{7}}(?![0-9a-f])"
+    rf"|(?:(?<![0-9a-f])|(?<=\+1)|(?<=%2b1)|(?<=[^0-9a-f]1)){DIGIT_MARKER}\d{{7}}(?![0-9a-f])"
 )
 _CARD: Final = re.compile(rf"(?<!\d){DIGIT_MARKER}\d(?: ?\d{{4}}){{3}}(?!\d)")
 _REST_OF_LOCAL_PART: Final = re.compile(r"[a-z0-9.]*@")

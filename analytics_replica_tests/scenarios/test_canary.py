@@ -108,7 +108,6 @@ def test_no_planted_value_is_in_what_a_killed_or_starved_capture_leaves_behind(
         assert world.found[when].report.found == 0, str(world.found[when])
 
 
-@pytest.mark.xfail(strict=True, reason="Dagster records the texts of errors that are not ours")
 def test_no_planted_value_is_in_dagsters_records_after_an_error_that_quotes_values(
     world: Canary,
 ) -> None:
