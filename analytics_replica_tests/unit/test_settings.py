@@ -126,6 +126,33 @@ def test_every_complaint_about_a_policy_names_the_line_of_the_offending_key(
     assert says in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "rule", ['{mask: keep, because: "it may"}', '{class: city, mask: keep, because: "it may"}']
+)
+def test_a_pattern_never_keeps(tmp_path: Path, rule: str) -> None:
+    patterns = f'  patterns: {{"shop.*.*city": {rule}}}\ntables'
+    with pytest.raises(SettingsInvalid, match="would keep columns that nobody has looked at"):
+        load(tmp_path, GOOD.replace("tables", patterns, 1))
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("{mask: token, domain: email}", "normalise none here and with normalise email"),
+        ("{mask: token, domain: email, normalise: email, as: uuid}", "as uuid here"),
+        ("{mask: json, paths: {a: {mask: token, domain: email}}}", "normalise none here"),
+    ],
+)
+def test_columns_of_one_domain_whose_tokens_would_not_join_are_refused(
+    tmp_path: Path, rule: str, says: str
+) -> None:
+    text = GOOD.replace("domain: email}", f"domain: email}}\n      other: {rule}", 1)
+    with pytest.raises(SettingsInvalid, match=says) as refused:
+        load(tmp_path, text)
+    assert "line 13" in refused.value.what
+    assert "tables.shop.orders.columns.other" in refused.value.what
+
+
 def test_the_line_of_every_rule_is_known(tmp_path: Path) -> None:
     settings = load(tmp_path, POLICY)
     orders = TableName("shop", "orders")
@@ -135,7 +162,7 @@ def test_the_line_of_every_rule_is_known(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_utf_8_is_refused_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "replica.yaml").write_bytes(b"source: \xff\n")
-    with pytest.raises(SettingsInvalid, match="byte 9 is not UTF-8"):
+    with pytest.raises(SettingsInvalid, match="cannot be read: it is not UTF-8"):
         load_settings(tmp_path / "replica.yaml", {})
 
 
