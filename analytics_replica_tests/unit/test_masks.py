@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,11 +21,11 @@ from analytics_replica.domain.tables import Column, Table, TableName
 from analytics_replica.errors import PolicyViolation
 from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.seal import TableSeal
-from analytics_replica.masking.strategies import mask_column
+from analytics_replica.masking.strategies import STRATEGIES, mask_column
 from analytics_replica.masking.strategies.contacts import normal_form
 from analytics_replica.masking.strategies.hmac_tokens import token_of
 from analytics_replica.masking.treatments import Kind, Treatment
-from analytics_replica.settings.rules import Mask
+from analytics_replica.settings.rules import Mask, resolved
 from analytics_replica.settings.secrets import MaskingKeys
 
 KEY = bytes(range(32))
@@ -198,3 +199,27 @@ def test_the_page_on_tokens_shows_vectors_of_the_file() -> None:
     known = {(v["domain"], v["form"], v["hex"]) for v in VECTORS["vectors"]}
     assert len(shown) == 3
     assert set(shown) <= known
+
+
+EXAMPLES = re.findall(
+    r"^\| `(\{.+\})` \| `(.+?)` \| (?:`(.+)` )?\|$",
+    (DOCS / "masks.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("rule", "value", "becomes"), EXAMPLES)
+def test_every_example_of_the_page_on_masks_is_what_the_mask_gives(
+    rule: str, value: str, becomes: str
+) -> None:
+    mask = resolved(Mask.model_validate(yaml.safe_load(rule)), {}, None)
+    assert isinstance(mask, Mask)
+    made = mask_column(pa.array([value]), mask, KEY)[0].as_py()
+    assert (made is None) == (becomes == "")
+    assert made is None or str(made) == becomes
+
+
+def test_the_page_on_masks_shows_every_mask() -> None:
+    rules = [Mask.model_validate(yaml.safe_load(rule)) for rule, *_ in EXAMPLES]
+    shown = [resolved(rule, {}, None) for rule in rules]
+    assert {mask.name for mask in shown if isinstance(mask, Mask)} == set(STRATEGIES)
