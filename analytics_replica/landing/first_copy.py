@@ -25,7 +25,7 @@ from analytics_replica.landing.copy_area import FIRST, copy_area
 from analytics_replica.landing.folding import not_folded
 from analytics_replica.landing.initial_copy import CopyWork, copy_tables
 from analytics_replica.landing.layout import Store, data_path, disk_errors
-from analytics_replica.landing.manifest import publish_manifest
+from analytics_replica.landing.manifest import publish_manifest, sequences
 from analytics_replica.landing.stream import CaptureWork
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
@@ -53,6 +53,8 @@ def take_first_copy(work: CaptureWork, beyond: int = 0) -> None:
             source.copy_workers,
             work.progress,
             work.reached,
+            # Where something was landed before, this is a repair.
+            again=bool(sequences(work.store)),
         )
         with copy_area(work.store, FIRST, about, lasting=copy.lasting) as area:
             files = copy_tables(copy, area, copying)

@@ -5,7 +5,11 @@ Oracle: Python's `hmac`.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import json
+import os
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,6 +19,11 @@ from hypothesis import strategies as st
 from analytics_replica.errors import StreamInvalid
 from analytics_replica.masking import bulk_hmac
 from analytics_replica.masking.bulk_hmac import hmac_hex
+from analytics_replica.masking.strategies import mask_column
+from analytics_replica.masking.strategies.hmac_tokens import token_of
+from analytics_replica.settings.rules import Mask
+
+VECTORS = Path(__file__).parents[2] / "docs/reference/token-vectors.json"
 
 
 def _expected(value: str | None, key: bytes, digits: int) -> str | None:
@@ -47,3 +56,25 @@ def test_a_processor_that_computes_it_wrong_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(bulk_hmac, "_INITIAL", bulk_hmac._INITIAL + 1)
     with pytest.raises(StreamInvalid, match="wrong digits"):
         hmac_hex(pa.array(["value"]), b"key", 32)
+
+
+def test_who_knows_every_value_and_how_it_is_done_guesses_no_token_without_the_key() -> None:
+    values = [f"{area}{number:04d}" for area in ("+1555123", "+1555987") for number in range(2_000)]
+    key = os.urandom(32)
+    made = mask_column(pa.array(values), Mask(mask="token", domain="phone"), key).to_pylist()
+    published = json.loads(VECTORS.read_text(encoding="utf-8"))["key"]
+    keys = (
+        b"",
+        bytes(32),
+        b"phone",
+        bytes.fromhex(published),
+        key[:31],
+        *map(os.urandom, [32] * 9),
+    )
+    guesses = {token_of(value, "phone", guess) for guess in keys for value in values}
+    guesses |= {hmac.digest(b"phone", v.encode(), "sha256").hex()[:32] for v in values}
+    for name in ("md5", "sha1", "sha256", "sha3_256", "blake2b"):
+        guesses |= {hashlib.new(name, value.encode()).hexdigest()[:32] for value in values}
+    assert guesses & set(made) == set()
+    with_the_key = {token_of(value, "phone", key) for value in values}
+    assert with_the_key == set(made)
