@@ -24,7 +24,7 @@ ui: setup ## the same graph in Dagster, in the browser
 	@$(BIN)/analytics-replica ui
 
 test: setup ## every test, on real servers
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 4 --dist loadfile
 
 check: setup ## format, lint, types, the import rule and the fast tests
 	$(BIN)/ruff format --check .

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from analytics_replica.domain.clock import SystemClock
 from analytics_replica.errors import PolicyViolation
+from analytics_replica.landing.recovery import recover
 from analytics_replica.masking.strategies.hmac_tokens import token_of
+from analytics_replica.staging.apply import apply_pending
 from analytics_replica_tests.support.pipeline import KEY, Pipeline
 from analytics_replica_tests.support.servers import Database
 
@@ -127,3 +130,19 @@ def test_a_pattern_that_drops_keeps_the_column_out_of_the_publication(
     assert production.rows("select attnames::text[] from pg_publication_tables") == [
         (["id", "mail"],)
     ]
+
+
+def test_a_column_that_nobody_classified_yet_does_not_stop_a_repair(
+    production: Database, warehouse: Database, pipeline: Callable[..., Pipeline]
+) -> None:
+    production.execute("create table t (id int primary key); insert into t values (1), (2)")
+    made = pipeline({"public.t": {"id": "keep"}})
+    made.prepare()
+    made.capture()
+    production.execute("alter table t add column diagnosis text default 'planted-diagnosis'")
+    recover(made.settings, SystemClock())
+    apply_pending(made.settings, SystemClock())
+    assert warehouse.rows("select id from staging.t order by 1") == [(1,), (2,)]
+    assert b"planted-diagnosis" not in b"".join(
+        file.read_bytes() for file in (made.root / "landing").rglob("*") if file.is_file()
+    )

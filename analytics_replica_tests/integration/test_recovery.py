@@ -76,22 +76,6 @@ def slots(made: Pipeline) -> list[tuple[str, str]]:
     )
 
 
-def test_a_column_that_nobody_classified_yet_does_not_stop_a_repair(made: Pipeline) -> None:
-    made.production.execute("alter table t add column diagnosis text default 'planted-diagnosis'")
-    recover(made.settings, SystemClock())
-    apply(made)
-    assert staged(made) == [1, 2]
-    assert (
-        made.warehouse.rows(
-            "select 1 from information_schema.columns where column_name = 'diagnosis'"
-        )
-        == []
-    )
-    assert b"planted-diagnosis" not in b"".join(
-        file.read_bytes() for file in (made.root / "landing").rglob("*") if file.is_file()
-    )
-
-
 def test_a_lost_slot_is_recovered_by_one_command_and_staging_is_readable_all_the_time(
     made: Pipeline,
 ) -> None:
