@@ -187,12 +187,14 @@ def test_a_remnant_in_dagsters_storage_or_dbts_artifacts_fails(erased: House) ->
 
 def test_a_token_under_an_older_key_is_found(erased: House) -> None:
     call_on(erased.pipeline, "landing", "fold", "--before", "now")
-    older = "ab" * 32
+    older = "0f1e2d3c4b5a69788796a5b4c3d2e1f0" "a1b2c3d4e5f60718293a4b5c6d7e8f90"
     erased.pipeline.changes["masking.keys"] = {
         "k1": {"env": "MASKING_KEY"},
         "k0": {"file": "k0.hex"},
     }
-    (erased.root / "k0.hex").write_text(older)
+    file = erased.root / "k0.hex"
+    file.touch(mode=0o600)
+    file.write_text(older)
     token = token_of("ann@example.com", "email", bytes.fromhex(older))
     with planted(erased, "gold_a", f"'{token}@x.org' as who"):
         ended = verify(erased)

@@ -101,7 +101,7 @@ def test_a_night_that_does_not_start_is_told_hours_before_four_and_only_once(
 ) -> None:
     with watched(server, nights=14) as watch:
         a_run_long_ago(watch)
-        assert watch.tick("10 21:30").startswith("ON_TRACK: 21:30 Europe/Berlin: p95 finish 00:17")
+        assert watch.tick("10 21:30").startswith("ON_TRACK: 21:30 Europe/Berlin: p95 finish 00:18")
         assert watch.tick("10 22:04").startswith("ON_TRACK")
         assert watch.alerts() == []
         for minute in range(6, 60, 9):
@@ -109,7 +109,7 @@ def test_a_night_that_does_not_start_is_told_hours_before_four_and_only_once(
         (subject,) = watch.alerts()
         assert subject == (
             "AT_RISK: 22:06 Europe/Berlin: raw has not started; it was to begin at 22:00; "
-            "p95 finish 00:23"
+            "p95 finish 00:24"
         )
         watch.tick("11 03:59")
         watch.tick("11 04:00")
