@@ -57,7 +57,7 @@ def main() -> None:
     """Measures and prints."""
     options = argparse.ArgumentParser(description="What masking costs.")
     options.add_argument("--changes", type=int, default=750_000)
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--values", type=int, default=100_000_000)
     options.add_argument("--quick", action="store_true", help="a tenth of it, to try it out")
     chosen = options.parse_args()

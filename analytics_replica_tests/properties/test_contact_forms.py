@@ -53,6 +53,7 @@ def test_the_quick_way_through_addresses_is_what_the_library_says(values: list[s
 
 
 @settings(max_examples=400)
+@example(["+01200000", "+1200000"], None)
 @given(st.lists(NUMBERS, min_size=1, max_size=20), st.sampled_from(REGIONS))
 @example(["+44 (0)20 7946 0000", "+54 9 11 1234 5678", "+5212221234567"], None)
 def test_the_quick_way_through_numbers_is_what_the_library_says(

@@ -187,7 +187,7 @@ def test_a_remnant_in_dagsters_storage_or_dbts_artifacts_fails(erased: House) ->
 
 def test_a_token_under_an_older_key_is_found(erased: House) -> None:
     call_on(erased.pipeline, "landing", "fold", "--before", "now")
-    older = "0f1e2d3c4b5a69788796a5b4c3d2e1f0" "a1b2c3d4e5f60718293a4b5c6d7e8f90"
+    older = "0f1e2d3c4b5a69788796a5b4c3d2e1f0a1b2c3d4e5f60718293a4b5c6d7e8f90"
     erased.pipeline.changes["masking.keys"] = {
         "k1": {"env": "MASKING_KEY"},
         "k0": {"file": "k0.hex"},

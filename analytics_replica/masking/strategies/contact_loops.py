@@ -178,12 +178,24 @@ def _write_digits(data: Bytes, begin: int, end: int, out: Bytes, at: int) -> int
 def _has_code(out: Bytes, body: int, digits: int, abroad: Firsts) -> bool:
     """Whether a country code, and no national prefix behind it, begins the digits."""
     code = 0
+    if out[body] == 48:  # 01 is not the country code 1: the library reads no number there
+        return False
     for length in range(1, min(3, digits - 1) + 1):
         code = code * 10 + out[body + length - 1] - 48
         if abroad[code] != 0:
             allowed = (abroad[code] >> (out[body + length] - 48)) & 1 == 1
             return allowed and 6 <= digits - length <= 11
     return False
+
+
+@numba.njit(inline="always")
+def _copied(data: Bytes, begin: int, end: int, out: Bytes, at: int) -> int:
+    """Copies these bytes and says where the next ones go."""
+    # Unsigned, or numba looks at every place for a negative one, and the loop is not vectorised.
+    source, target = np.uint64(begin), np.uint64(at)
+    for i in range(np.uint64(end - begin)):
+        out[target + i] = data[source + i]
+    return at + end - begin
 
 
 @numba.njit(nogil=True, cache=True)
@@ -196,13 +208,9 @@ def with_hosts(
     """
     at = 0
     for n in range(len(starts) - 1):
-        for i in range(token_ends[n], token_ends[n + 1]):
-            out[at] = tokens[i]
-            at += 1
+        at = _copied(tokens, token_ends[n], token_ends[n + 1], out, at)
         begin, end = starts[n], starts[n + 1]
         sign = _at_sign(data, begin, end)
         if sign >= 0 and end - sign <= _LONGEST_HOST and _is_host(data, sign + 1, end):
-            for i in range(sign, end):
-                out[at] = data[i]
-                at += 1
+            at = _copied(data, sign, end, out, at)
         ends[n] = at
