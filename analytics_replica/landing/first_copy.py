@@ -48,6 +48,7 @@ def take_first_copy(work: CaptureWork, beyond: int = 0) -> None:
         about = described(work.origin, copy, work.policy, work.clock.now())
         copying = CopyWork(
             work.policy,
+            work.policy,
             work.keys,
             source.publication,
             source.copy_workers,

@@ -50,11 +50,14 @@ LOOK_EVERY_S: Final = 0.5
 class CopyWork:
     """What is copied and how: the policy's tables, by so many readers.
 
-    `reached` hears the name of each point that a crash test may stop at. `again` goes on with
-    columns that nobody classified, where a first copy refuses them: a repair must not wait.
+    `together` is the policy of all tables, also those that are not copied now: treatments must go
+    with each other. `reached` hears the name of each point that a crash test may stop at. `again`
+    goes on with columns that nobody classified, where a first copy refuses them: a repair must not
+    wait.
     """
 
     policy: Policy
+    together: Policy
     keys: MaskingKeys
     publication: str
     workers: int
@@ -74,7 +77,7 @@ def copy_tables(copy: PhysicalCopy, area: CopyArea, work: CopyWork) -> tuple[Lan
         found = {name: work.policy.captured(table) for name, table in read.items()}
         require_classified(found, work.policy, again=work.again)
         require_published_before(opened, work.publication, work.policy.tables)
-        require_together(work.policy, read_relations(opened, work.policy.tables))
+        require_together(work.together, read_relations(opened, work.policy.tables))
         published = published_columns(opened, work.publication)
         pieces = pieces_of(opened, work.policy.tables)
     leaving = {

@@ -80,6 +80,7 @@ def resync(
         settings,
         clock,
         policy_of(policy, set(tables)),
+        policy,
         progress=progress,
         patience=patience,
         reached=reached,
@@ -90,12 +91,16 @@ def copied_again(
     settings: Settings,
     clock: Clock,
     policy: Policy,
+    together: Policy,
     *,
     progress: Progress,
     patience: timedelta,
     reached: Callable[[str], None],
 ) -> ResyncReport:
-    """The same for the tables of this policy, sealed with the keys that it names."""
+    """The same for the tables of this policy, sealed with the keys that it names.
+
+    `together` is the policy of all tables, which it must go with.
+    """
     began = clock.now()
     store = Store(settings.landing_url)
     begins = stream_begins(store)
@@ -105,7 +110,7 @@ def copied_again(
             why="The first capture copies all tables.",
             next="Run `analytics-replica capture`.",
         )
-    ready = _whole_copy(settings, clock, policy, begins, progress, reached)
+    ready = _whole_copy(settings, clock, policy, together, begins, progress, reached)
     reached("proposed")
     landed, by_other = _landed(settings, clock, store, ready, progress, patience)
     rows: Counter[TableName] = Counter()
@@ -119,6 +124,7 @@ def _whole_copy(
     settings: Settings,
     clock: Clock,
     policy: Policy,
+    together: Policy,
     begins: Lsn,
     progress: Progress,
     reached: Callable[[str], None],
@@ -130,6 +136,7 @@ def _whole_copy(
     origin = replace(origin, keys=checks_of(policy, keys))
     copying = CopyWork(
         policy,
+        together,
         keys,
         source.publication,
         source.copy_workers,

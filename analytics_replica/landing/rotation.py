@@ -67,6 +67,7 @@ def rotate(
         settings,
         clock,
         policy_of(policy, set(tables)),
+        policy,
         progress=progress,
         patience=patience,
         reached=reached,

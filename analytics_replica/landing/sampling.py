@@ -17,7 +17,7 @@ import psycopg2
 import psycopg2.errors
 
 from analytics_replica.domain.progress import SILENT, Progress
-from analytics_replica.domain.tables import Column, Table, TableName
+from analytics_replica.domain.tables import Column, Relations, Table, TableName
 from analytics_replica.landing.first_copy import physical_copy, sweep_base_backup
 from analytics_replica.masking.evidence import Evidence, look_at
 from analytics_replica.masking.kinds import Kind
@@ -25,6 +25,7 @@ from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import Connection, refused
 from analytics_replica.settings.load import Settings
+from analytics_replica.source.copy_catalog import read_relations
 from analytics_replica.source.physical_copy import PhysicalCopy, inspect, standing_still
 from analytics_replica.source.pieces import pieces_of
 from analytics_replica.source.replication import SourceConnection
@@ -46,12 +47,13 @@ STEP: Final = "sample, tables"
 
 @dataclass(frozen=True)
 class Sample:
-    """What a physical copy says: its tables, and evidence for the columns that were read.
+    """What a physical copy says: its tables, their keys, and evidence for columns that were read.
 
     `unread` says of a table why nothing was read of it. No value is in it.
     """
 
     tables: Mapping[TableName, Table]
+    relations: Relations = field(default_factory=Relations)
     evidence: Mapping[TableName, Mapping[str, Evidence]] = field(default_factory=dict)
     unread: Mapping[TableName, str] = field(default_factory=dict)
 
@@ -87,6 +89,7 @@ def sample_of(
     """As `sample`, from this copy. A table that takes too long is named in `unread`."""
     with standing_still(copy) as opened:
         found = read_tables(opened)
+        relations = read_relations(opened, found)
         wanted = sorted(set(tables) & set(found))
         pages = _pages(opened, wanted)
     evidence: dict[TableName, Mapping[str, Evidence]] = {}
@@ -100,7 +103,7 @@ def sample_of(
         except _TooLong:
             unread[name] = f"reading {rows:,} rows took longer than {AT_MOST.seconds} s"
     progress(STEP, len(wanted), len(wanted))
-    return Sample(found, evidence, unread)
+    return Sample(found, relations, evidence, unread)
 
 
 class _TooLong(Exception):

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-from analytics_replica.domain.tables import Table, TableName
+from analytics_replica.domain.tables import Relations, Table, TableName
 from analytics_replica.masking.evidence import Evidence
 from analytics_replica.masking.kinds import Kind, words_of
 from analytics_replica.masking.policy import Policy
+from analytics_replica.masking.references import clashes
 from analytics_replica.masking.signs import Sign, sign_of
 from analytics_replica.settings.load import Settings
 from analytics_replica.settings.rules import ColumnRule, Mask
+
+_V4_BITS: Final = 32
+_V6_BITS: Final = 128
 
 BECAUSE: Final = 'Give it a class, or write {mask: keep, because: "…"} if it may pass all the same.'
 
@@ -64,9 +69,13 @@ def kept_though_seen(
 
 
 def against_production(
-    settings: Settings, production: Mapping[TableName, Table], *, whole: bool
+    settings: Settings,
+    production: Mapping[TableName, Table],
+    relations: Relations,
+    *,
+    whole: bool,
 ) -> Iterator[Objection]:
-    """Where the policy does not fit the tables of production: columns and rules.
+    """Where the policy does not fit the tables of production: columns, rules, and keys.
 
     `whole` says that `production` has every table there is, so that one that is missing there is
     missing.
@@ -82,6 +91,9 @@ def against_production(
                 )
             continue
         yield from _against_table(settings, policy, table)
+    for clash in clashes(policy, relations):
+        line = settings.line_of(clash.table, clash.column)
+        yield Objection(clash.table, clash.column, line, f"it {clash.what}", clash.then)
 
 
 def _against_table(settings: Settings, policy: Policy, table: Table) -> Iterator[Objection]:
@@ -116,6 +128,10 @@ def _against(
     if rule == "keep":
         if (sign := _sign(table, column, kind)) is not None:
             yield f"it is kept, and by its name it is {sign.reason} (class {sign.holds})", BECAUSE
+    elif isinstance(rule, Mask) and (left := _left_whole(rule)) is not None:
+        holds = rule.class_ or getattr(_sign(table, column, kind), "holds", None)
+        if holds is not None:
+            yield f"it is of class {holds}, and {left}", "Leave less of it, or use a token."
     elif isinstance(rule, Mask) and rule.mask == "keep" and rule.class_ is not None:
         yield f"it is declared as {rule.class_}, and kept", "Remove `mask: keep`, or the class."
     elif isinstance(rule, Mask):
@@ -124,9 +140,23 @@ def _against(
 
 def _against_paths(table: TableName, rule: Mask) -> Iterator[tuple[str, str]]:
     for path, inner in rule.paths.items():
-        last = path.rpartition(".")[2].replace("[]", "")
-        for reason, then in _against(table, last, Kind.TEXT, inner):
+        # `contact.email.value` holds what `email` says, whatever its last word is.
+        found = (
+            one
+            for word in reversed(path.replace("[]", "").split("."))
+            for one in _against(table, word, Kind.TEXT, inner)
+        )
+        for reason, then in islice(found, 1):
             yield f"path {path}: {reason}", then
+
+
+def _left_whole(rule: Mask) -> str | None:
+    """What a mask leaves whole that was told to leave everything; None if it masks."""
+    if rule.mask == "network" and (rule.v4 == _V4_BITS or rule.v6 == _V6_BITS):
+        return "its network is the whole address"
+    if rule.mask == "bucket" and rule.width == 1:
+        return "a bucket of width 1 is the whole number"
+    return None
 
 
 def _sign(table: TableName, column: str, kind: Kind) -> Sign | None:

@@ -10,7 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from analytics_replica.settings.paths import parse_path
-from analytics_replica.settings.rules import ClassRule, ColumnRule, Mask, masks_in, resolved
+from analytics_replica.settings.rules import (
+    ClassRule,
+    ColumnRule,
+    Mask,
+    keeps_anything,
+    masks_in,
+    resolved,
+)
 from analytics_replica.settings.schema import ReplicaFile
 
 Path = tuple[str, ...]
@@ -48,7 +55,7 @@ def rules_of(replica: ReplicaFile) -> Rules:
         if text.count(".") < 2:
             raise RuleUnfit(at, "a pattern is written schema.table.column")
         done = _resolved(at, rule, replica)
-        if done == "keep" or (isinstance(done, Mask) and done.mask == "keep"):
+        if done == "keep" or keeps_anything(done):
             raise RuleUnfit(at, "a pattern would keep columns that nobody has looked at")
         patterns[text] = done
     _require_joins(tables, patterns)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 MaskName = Literal[
     "token",
@@ -53,6 +53,18 @@ ClassName = Literal[
 Normalise = Literal["none", "trim_lower", "email", "phone"]
 
 
+def _with_numbers(region: str) -> str:
+    from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 - 40 ms that few settings need
+
+    if region not in SUPPORTED_REGIONS:
+        raise ValueError(f"{region!r} is no country (ISO 3166) with telephone numbers, as GB is")
+    return region
+
+
+Region = Annotated[str, AfterValidator(_with_numbers)]
+"""A country whose phone numbers can be read. With another, numbers would silently not join."""
+
+
 class Mask(BaseModel):
     """How one column is masked."""
 
@@ -66,7 +78,7 @@ class Mask(BaseModel):
     """token, email: columns with the same domain get equal tokens for equal values and join."""
     normalise: Normalise | None = None
     """token, email: what is made equal first; default: email for mask email, else none."""
-    region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    region: Region | None = None
     """Phones: the country (ISO 3166) of numbers that are written without one."""
     as_: Literal["hex", "uuid", "int64"] | None = Field(default=None, alias="as")
     """token: how it is written; default: hex. int64 has 64 bits only, so it is refused on keys."""
@@ -94,6 +106,8 @@ class Mask(BaseModel):
 
     @model_validator(mode="after")
     def _options_fit(self) -> Mask:
+        if self.mask is None and "mask" in self.model_fields_set:
+            raise ValueError('write `mask: "null"` in quotes: without them YAML reads nothing')
         if self.mask is None and self.class_ is None:
             raise ValueError("name a `mask` or a `class`")
         if (unfit := self._unfit()) is not None:
@@ -215,6 +229,13 @@ def _brought(given: Mask, rule: Mask) -> dict[str, Any]:
         return said
     fits = OPTIONS[rule.mask] if rule.mask is not None else frozenset()
     return {name: value for name, value in said.items() if name in fits}
+
+
+def keeps_anything(rule: ColumnRule) -> bool:
+    """Whether values pass as they are, as a whole or at a path of a document."""
+    if not isinstance(rule, Mask):
+        return rule == "keep"
+    return rule.mask == "keep" or any(map(keeps_anything, rule.paths.values()))
 
 
 def masks_in(rule: ColumnRule) -> Iterator[Mask]:

@@ -13,7 +13,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from analytics_replica.settings.rules import ClassName, ClassRule, ColumnRule, Mask
+from analytics_replica.settings.rules import (
+    ClassName,
+    ClassRule,
+    ColumnRule,
+    Region,
+    keeps_anything,
+)
 
 
 class _Part(BaseModel):
@@ -77,7 +83,7 @@ class Masking(_Part):
     """Key id → where the key is: 32 or more bytes, written in hex."""
     active_key: str
     """The id of the key that makes tokens now."""
-    region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    region: Region | None = None
     """The country (ISO 3166) of phone numbers that are written without one."""
     classes: dict[ClassName, ClassRule] = Field(default_factory=dict)
     """Class → what it brings here, instead of what it brings by itself."""
@@ -88,7 +94,7 @@ class Masking(_Part):
     @classmethod
     def _patterns_never_keep(cls, patterns: dict[str, ClassRule]) -> dict[str, ClassRule]:
         for pattern, rule in patterns.items():
-            if isinstance(rule, Mask) and rule.mask == "keep":
+            if keeps_anything(rule):
                 raise ValueError(
                     f"pattern {pattern!r} would keep columns that nobody has looked at"
                 )

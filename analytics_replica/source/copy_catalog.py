@@ -63,7 +63,7 @@ def published_columns(copy: Connection, publication: str) -> frozenset[tuple[Tab
 
 
 def read_relations(copy: Connection, tables: Collection[TableName]) -> Relations:
-    """What is unique in these tables, and which of their columns refer to each other."""
+    """What is unique in these tables, and what refers to them or what they refer to."""
     unique = [(TableName(s, n), tuple(columns)) for s, n, columns in _read(copy, _UNIQUE, ())]
     references = [
         Reference(TableName(*row[:2]), row[2], TableName(*row[3:5]), row[5])
@@ -71,7 +71,7 @@ def read_relations(copy: Connection, tables: Collection[TableName]) -> Relations
     ]
     return Relations(
         tuple((table, columns) for table, columns in unique if table in tables),
-        tuple(r for r in references if r.table in tables and r.to in tables),
+        tuple(r for r in references if r.table in tables or r.to in tables),
     )
 
 

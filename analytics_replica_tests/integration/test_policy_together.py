@@ -6,15 +6,19 @@ Judged by PostgreSQL's catalog and by DuckDB reading what was landed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from analytics_replica.domain.clock import SystemClock
+from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import PolicyViolation
 from analytics_replica.landing.recovery import recover
+from analytics_replica.landing.resync import resync
 from analytics_replica.masking.strategies.hmac_tokens import token_of
 from analytics_replica.staging.apply import apply_pending
+from analytics_replica_tests.support.commands import call_on
 from analytics_replica_tests.support.pipeline import KEY, Pipeline
 from analytics_replica_tests.support.servers import Database
 
@@ -49,6 +53,35 @@ def test_a_column_that_refers_to_a_masked_key_is_masked_as_the_key_is_or_refused
         made.capture()
     assert "078-05" not in str(no.value)
     assert made.landed("public.person") == []
+
+
+def test_policy_check_says_so_before_anything_is_copied(
+    production: Database, pipeline: Callable[..., Pipeline]
+) -> None:
+    two_tables(production)
+    made = pipeline(rules("keep"))
+    ended = call_on(made, "policy", "check", "--catalog", production.dsn(), "--json")
+    assert ended.code == PolicyViolation.exit_code
+    (objection,) = ended.json["objections"]
+    assert (objection["table"], objection["column"]) == ('public."Order"', "Of Person")
+    assert "it would give away what the mask hides" in objection["reason"]
+    assert (
+        "Of Person: keep"
+        in (made.root / "replica.yaml").read_text().splitlines()[objection["line"] - 1]
+    )
+
+
+def test_a_table_that_is_copied_again_goes_with_those_that_are_not(
+    production: Database, pipeline: Callable[..., Pipeline]
+) -> None:
+    two_tables(production)
+    made = pipeline(rules("keep", "keep"))
+    made.prepare()
+    made.capture()
+    made.tables = {**rules("keep")}
+    person = TableName("public", "person")
+    with pytest.raises(PolicyViolation, match=r'public\."Order"\.Of Person is keep, but it refers'):
+        resync(made.settings, SystemClock(), [person], patience=timedelta(0))
 
 
 @pytest.mark.parametrize("of_person", [TOKEN, "drop", {"mask": "null"}])

@@ -128,3 +128,28 @@ def test_odd_spellings_are_found(text: str, becomes: str) -> None:
 
 def test_a_text_too_long_to_search_is_taken_out_whole() -> None:
     assert redacted("a" * 100_001) == "[long text]"
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ("+44 20~7946~0958", "[phone]"),
+        ("202\x0b555\x0b0123", "[number]"),
+        ("+49\x1c30\x1c123456", "+[number]"),
+        ("4111,1111,1111,1111", "[card]"),
+    ],
+)
+def test_signs_between_digits_hide_nothing_whatever_stands_beside(written: str, left: str) -> None:
+    assert redacted(written, "GB") == left
+    assert redacted(f"{written} é", "GB") == f"{left} é"
+
+
+def test_an_address_goes_from_its_runs_beginning_to_the_end_of_its_host() -> None:
+    assert redacted('to a@b.org\'c@d.org, or "Ann Lee"@x.org') == "to [email], or [email]"
+    assert redacted("ada(comment)@example.org and @ada") == "ada(comment)[email] and @ada"
+
+
+def test_a_long_text_without_spaces_is_searched_once_and_not_from_every_character() -> None:
+    attachment = "QUJD" * 24_000
+    assert redacted(attachment) == attachment
+    assert redacted(f"{attachment}@example.org") == "[email]"

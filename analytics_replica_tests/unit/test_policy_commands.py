@@ -59,6 +59,14 @@ def test_a_policy_that_keeps_nothing_personal_passes(tmp_path: Path) -> None:
             "declared as email, and kept",
         ),
         ("{tier: keep}", "{contact.phone: keep}", 12, "path contact.phone"),
+        ("{tier: keep}", '{"emails[].value": keep}', 12, "path emails[].value"),
+        ("email: {class: email}", "email: {class: ip, v4: 32}", 10, "is the whole address"),
+        (
+            "email: {class: email}",
+            "email: {class: national_id, mask: bucket, width: 1}",
+            10,
+            "is the whole number",
+        ),
         ("mail: {class: email}, pass", "blood_type: keep, pass", 16, "something private"),
     ],
 )

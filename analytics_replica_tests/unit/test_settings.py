@@ -111,6 +111,8 @@ gold: {project_dir: dbt_project}
         ('"shop.*.email*": {class: email}', '"shop.email": {class: email}', 12, "shop.email"),
         ("{class: email}\ntables", '{mask: keep, because: "it may"}\ntables', 12, "patterns"),
         ("phone: {class: phone}", "phone: {class: phone, domain: email}", 19, "would not join"),
+        ("phone: {class: phone}", "phone: {class: phone, mask: null}", 19, "in quotes"),
+        ("phone: {class: phone}", "phone: {class: phone, region: UK}", 19, "'UK' is no country"),
         ("  crm.people:", "  people:", 26, "not written as schema.name"),
         ("  crm.people:", "  crm.orders:", 26, "would both be staging.orders"),
     ],
@@ -127,7 +129,13 @@ def test_every_complaint_about_a_policy_names_the_line_of_the_offending_key(
 
 
 @pytest.mark.parametrize(
-    "rule", ['{mask: keep, because: "it may"}', '{class: city, mask: keep, because: "it may"}']
+    "rule",
+    [
+        '{mask: keep, because: "it may"}',
+        '{class: city, mask: keep, because: "it may"}',
+        "{mask: json, paths: {a: keep}}",
+        '{mask: json, paths: {a: {mask: json, paths: {b: {mask: keep, because: "it may"}}}}}',
+    ],
 )
 def test_a_pattern_never_keeps(tmp_path: Path, rule: str) -> None:
     patterns = f'  patterns: {{"shop.*.*city": {rule}}}\ntables'

@@ -47,12 +47,13 @@ def running_production(
     *, socket: bool = False, settings: dict[str, str] | None = None
 ) -> Iterator[Database]:
     """An empty production database on a server of its own, by TCP or by socket."""
-    with _running_server(settings or {}) as server, fresh_database(server, "production") as made:
+    with running_by_tcp(settings or {}) as server, fresh_database(server, "production") as made:
         yield made if socket else Remote(server, made.name)
 
 
 @contextmanager
-def _running_server(settings: dict[str, str]) -> Iterator[LocalServer]:
+def running_by_tcp(settings: dict[str, str]) -> Iterator[LocalServer]:
+    """A server that is reached by TCP and keeps what it promises; removed when the block ends."""
     root = open_directory()
     server = LocalServer(find_binaries(), root / "data", port=_free_port(), tcp=True)
     try:

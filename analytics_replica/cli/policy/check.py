@@ -84,7 +84,7 @@ def _objections(settings: Settings, known: Production) -> list[Objection]:
     found = {
         (one.table, one.column): one
         for one in (
-            *against_production(settings, known.tables, whole=known.whole),
+            *against_production(settings, known.tables, known.relations, whole=known.whole),
             *kept_though_personal(settings, known.tables),
             *kept_though_seen(settings, known.sample.evidence),
         )

@@ -13,13 +13,14 @@ from typing import Annotated, Final
 import typer
 
 from analytics_replica.cli.progress import shown_progress
-from analytics_replica.domain.tables import Table, TableName
+from analytics_replica.domain.tables import Relations, Table, TableName
 from analytics_replica.landing.known_tables import known_tables
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.sampling import ROWS, Sample, sample
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import connection
 from analytics_replica.settings.load import Settings
+from analytics_replica.source.copy_catalog import read_relations
 
 CatalogOption = Annotated[
     str | None,
@@ -50,6 +51,7 @@ class Production:
 
     tables: dict[TableName, Table]
     whole: bool
+    relations: Relations = field(default_factory=Relations)
     sample: Sample = field(default_factory=lambda: Sample({}))
 
 
@@ -71,12 +73,14 @@ def production_of(
         with shown_progress(quiet=quiet) as progress:
             seen = sample(settings, sampled, rows=rows, progress=progress)
     if catalog is not None:
-        return Production(_catalog_of(catalog), whole=True, sample=seen)
+        tables, relations = _catalog_of(catalog)
+        return Production(tables, whole=True, relations=relations, sample=seen)
     if sampled is not None:
-        return Production(dict(seen.tables), whole=True, sample=seen)
+        return Production(dict(seen.tables), whole=True, relations=seen.relations, sample=seen)
     if settings.replica.source.physical_copy is not None:
         dsn = settings.secrets.get(settings.replica.source.physical_copy)
-        return Production(_catalog_of(dsn), whole=True)
+        tables, relations = _catalog_of(dsn)
+        return Production(tables, whole=True, relations=relations)
     return Production(known_tables(Store(settings.landing_url)), whole=False)
 
 
@@ -88,7 +92,8 @@ def table_named(written: str) -> TableName:
         raise typer.BadParameter(f"{written!r} is not written as schema.name") from None
 
 
-def _catalog_of(dsn: str) -> dict[TableName, Table]:
+def _catalog_of(dsn: str) -> tuple[dict[TableName, Table], Relations]:
     with connection(dsn, application="analytics-replica policy") as opened:
         opened.set_session(readonly=True)
-        return read_tables(opened)
+        tables = read_tables(opened)
+        return tables, read_relations(opened, tables)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-_TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|([{},;])|([^{},;"]+)', re.DOTALL)
+_TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|([{},])|([^{},"]+)', re.DOTALL)
 _BOUNDS: Final = re.compile(r"^[\[\]0-9:-]+=")
 _PLAIN: Final = re.compile(r"^[A-Za-z0-9_@.*+:/-]+$")
 

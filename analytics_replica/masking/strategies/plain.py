@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 import pyarrow as pa
@@ -73,7 +73,9 @@ def apply_network(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
         if (mapped := getattr(found.ip, "ipv4_mapped", None)) is not None:
             found = ipaddress.ip_interface(mapped)
         left = min(bits[found.version], found.network.prefixlen)
-        return str(ipaddress.ip_network((int(found.ip), left), strict=False))
+        # Not ip_network: it takes a small number, as of ::1.2.3.4, for an address of version 4.
+        made = ipaddress.IPv4Network if found.version == 4 else ipaddress.IPv6Network
+        return str(made((int(found.ip), left), strict=False))
 
     return on_each(texts, network)
 
@@ -89,7 +91,7 @@ def apply_bucket(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
         try:
             number = Decimal(value)
             return str(int((number / width).to_integral_value("ROUND_FLOOR") * width))
-        except (InvalidOperation, ValueError, OverflowError):
+        except (ArithmeticError, ValueError):
             return None
 
     return on_distinct(texts, lambda values: map(bound, values))

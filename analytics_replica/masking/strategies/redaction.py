@@ -18,12 +18,14 @@ from stdnum import iban, luhn
 from analytics_replica.masking.strategies.strategy import on_each
 from analytics_replica.settings.rules import Mask
 
-_ADDRESS: Final = re.compile(
-    r"(?:\"[^\"\n]{1,64}\"|[^\s<>()\[\]\",;:]+)(?:@|%40|＠)[^\s<>()\[\]\"',;:]+", re.IGNORECASE
-)
+_SIGN: Final = re.compile(r"@|%40|＠")
+_RUN: Final = re.compile(r"(?:\"[^\"\n]{1,64}\"(?=@|%40|＠))?[^\s<>()\[\]\",;:]+")
+"""What an address may be inside of: it is looked at once, from its beginning. A pattern that looks
+for the sign from every character takes half a minute for 40 kB without spaces."""
 _ACCOUNT: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
-_DIGITS: Final = re.compile(r"\d(?:[\s().+/–_-]{0,3}\d){6,}")
-_SUSPECT: Final = r"@|%40|＠|\d(?:[\s().+/–_-]{0,3}\d){6}"
+_DIGITS: Final = re.compile(r"\d(?:[\s().,~+/–_-]{0,3}\d){6,}")
+_SUSPECT: Final = r"@|%40|(?:\d[^\d]*){7}|[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11}"
+"""Without it an ASCII text has nothing that is looked for: no sign, no seven digits, no account."""
 
 _LONGEST: Final = 100_000
 """Characters; a longer text is not searched but taken out as a whole."""
@@ -54,11 +56,23 @@ def apply_redact(texts: pa.Array, mask: Mask, key: bytes) -> pa.Array:
 def _redacted(text: str, region: str | None) -> str:
     if len(text) > _LONGEST:
         return LONG
-    text = _ADDRESS.sub(EMAIL, text)
+    if _SIGN.search(text):
+        text = _RUN.sub(lambda found: _address(found[0]), text)
     text = _ACCOUNT.sub(lambda found: _account(found[0]), text)
     text = _DIGITS.sub(lambda found: _card(found[0]), text)
     text = _without_phones(text, region)
     return _DIGITS.sub(NUMBER, text)
+
+
+def _address(run: str) -> str:
+    """The run without an address: up to what follows its last sign's host."""
+    signs = list(_SIGN.finditer(run))
+    if not signs:
+        return run
+    host, quote, rest = run[signs[-1].end() :].partition("'")
+    if not host or (signs[0].start() == 0 and "." not in host):
+        return run
+    return EMAIL + quote + rest
 
 
 def _account(text: str) -> str:

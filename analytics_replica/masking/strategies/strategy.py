@@ -50,6 +50,10 @@ _ELEMENT: Final = {
 """Type of an array → type of its elements. Others are arrays of texts or of what fits no mask."""
 
 
+_BOXES: Final = 1020
+"""box[]: the only built-in array with ; between elements, which an element may hold in others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """A mask: its function and what it promises.
@@ -74,7 +78,7 @@ class Strategy:
     def fits(self, column: Column, *, elements: bool) -> bool:
         """Whether the mask can be applied to this column (to its elements, of an array)."""
         is_array = column.type_name.endswith("[]")
-        if elements != (is_array and elements):
+        if elements and (not is_array or column.type_oid == _BOXES):
             return False
         if self.types is None:
             return True

@@ -1,0 +1,1 @@
+"""What staging costs, beside PostgreSQL's own means."""
