@@ -13,7 +13,7 @@ from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import ddl
-from analytics_replica.staging.apply import ApplyReport, run
+from analytics_replica.staging.apply import ApplyReport
 from analytics_replica.staging.attempt import Work
 from analytics_replica.staging.bookkeeping import forget
 from analytics_replica.staging.ledger import read_ledger
