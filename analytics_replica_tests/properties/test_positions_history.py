@@ -21,6 +21,7 @@ from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.staging.apply import apply_pending
+
 # fold
 from analytics_replica.staging.upto import upto
 from analytics_replica_tests.properties.test_staging_history import (
@@ -43,9 +44,7 @@ from analytics_replica_tests.support.servers import Database
 COMMITS = 8
 ENDS = st.lists(st.booleans(), min_size=COMMITS, max_size=COMMITS)
 KEYED_HISTORIES = st.lists(st.tuples(FIRST, TRANSACTIONS), min_size=3, max_size=3)
-KEYLESS_HISTORIES = st.lists(
-    st.tuples(st.lists(ROWS, max_size=4), CHANGES), min_size=2, max_size=2
-)
+KEYLESS_HISTORIES = st.lists(st.tuples(st.lists(ROWS, max_size=4), CHANGES), min_size=2, max_size=2)
 Keyed = list[tuple[dict[int, Row], list[list[Step]]]]
 Keyless = list[tuple[list[Pair], list[list[tuple[bool, Pair]]]]]
 Picture = dict[TableName, list[tuple[str | None, ...]]]
@@ -224,9 +223,7 @@ def _inserted(
     for commit, picture in enumerate(pictures):
         with warehouse.session() as cursor:
             cursor.execute("drop table if exists m; create table m (n real, small text)")
-            cursor.executemany(
-                "insert into m values (%s, %s)", after[min(commit, len(after) - 1)]
-            )
+            cursor.executemany("insert into m values (%s, %s)", after[min(commit, len(after) - 1)])
         picture[table.table] = shown(warehouse, "m")
 
 
