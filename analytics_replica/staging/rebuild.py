@@ -61,9 +61,9 @@ class Asked:
 class RebuildReport:
     """What a rebuild made: the tables as of `position`, in the schema `side` or, swapped, staging.
 
-    `tables` that were made, with their rows, `quarantined` the others with the reason. `differences`
-    from staging, at the position at which each was compared; without those that staging cannot be
-    compared in, because it is at another position. `views_dropped` are for dbt to make again.
+    `tables` that were made, with their rows; `quarantined` the others, with the reason.
+    `differences` from staging, each at the position at which it was compared; `not_compared` says
+    why the others could not be. `views_dropped` are for dbt to make again.
     """
 
     position: Lsn

@@ -6,7 +6,8 @@ making the tables (side.py), when it is done (rebuild.py).
 A view reads a table by its number, not by its name. So each view that reads a replaced table is
 defined again, word for word, when the new table has the name: it keeps its own number, its
 privileges and its readers, and views on top of it notice nothing. Where that cannot be (the new
-table has another type), views of gold_a and gold_b are dropped, for dbt makes them again.
+table has another type, the view is another role's), views of gold_a and gold_b are dropped, for dbt
+makes them again; with any other view nothing is swapped.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ select v.oid, n.nspname, v.relname,
     coalesce('with (' || array_to_string(v.reloptions, ', ') || ')', ''), pg_get_viewdef(v.oid)
 from pg_class v
 join pg_namespace n on n.oid = v.relnamespace
-where v.relkind = 'v' and v.oid in (
+where v.relkind = 'v' and pg_has_role(v.relowner, 'usage') and v.oid in (
     select rule.ev_class
     from pg_depend d join pg_rewrite rule on rule.oid = d.objid
     where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass

@@ -171,7 +171,8 @@ def test_staging_can_be_rebuilt_from_landing_alone(tmp_path: Path, warehouse: Da
     warehouse.execute(
         "update staging.people set city = 'wrong'; delete from staging.log; "
         "create schema gold_a authorization loader; "
-        "create view gold_a.people as select * from staging.people"
+        "create view gold_a.people as select * from staging.people; "
+        "alter view gold_a.people owner to loader"
     )
     report = rebuild(landing.settings(warehouse), SystemClock())
     assert warehouse.rows("select * from staging.people") == before

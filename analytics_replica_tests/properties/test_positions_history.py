@@ -21,9 +21,9 @@ from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.staging.apply import apply_pending
-
-# fold
-from analytics_replica.staging.upto import upto
+from analytics_replica.staging.fold import fold
+from analytics_replica.staging.rebuild import Asked, rebuild
+from analytics_replica.staging.upto import NotRetained, upto
 from analytics_replica_tests.properties.test_staging_history import (
     CHANGES,
     FEW,
@@ -43,7 +43,7 @@ from analytics_replica_tests.support.servers import Database
 
 COMMITS = 8
 ENDS = st.lists(st.booleans(), min_size=COMMITS, max_size=COMMITS)
-KEYED_HISTORIES = st.lists(st.tuples(FIRST, TRANSACTIONS), min_size=3, max_size=3)
+KEYED_HISTORIES = st.lists(st.tuples(FIRST, TRANSACTIONS), min_size=2, max_size=2)
 KEYLESS_HISTORIES = st.lists(st.tuples(st.lists(ROWS, max_size=4), CHANGES), min_size=2, max_size=2)
 Keyed = list[tuple[dict[int, Row], list[list[Step]]]]
 Keyless = list[tuple[list[Pair], list[list[tuple[bool, Pair]]]]]
@@ -112,7 +112,7 @@ def test_an_apply_up_to_any_commit_is_production_there_and_goes_on_exactly(
     keyless=KEYLESS_HISTORIES,
     ends=ENDS,
     alone=st.lists(
-        st.tuples(st.sets(st.integers(0, 4), min_size=1, max_size=3), st.integers(0, COMMITS)),
+        st.tuples(st.sets(st.integers(0, 3), min_size=1, max_size=3), st.integers(0, COMMITS)),
         min_size=1,
         max_size=4,
     ),
@@ -149,6 +149,43 @@ def test_tables_that_were_applied_alone_are_joined_by_all_others_exactly(
     assert _picture(warehouse, landing) == made.pictures[end]
     apply_pending(wanted, SystemClock())
     assert _picture(warehouse, landing) == made.pictures[COMMITS]
+
+
+@settings(parent=FEW, max_examples=4, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(
+    keyed=KEYED_HISTORIES,
+    keyless=KEYLESS_HISTORIES,
+    ends=ENDS,
+    stops=st.sets(st.integers(0, COMMITS), min_size=2, max_size=3).map(sorted),
+    edge=st.integers(1, 5),
+)
+def test_a_rebuild_as_of_any_commit_is_production_there_also_after_a_fold(
+    warehouse: Database,
+    directories: Callable[[], Path],
+    keyed: Keyed,
+    keyless: Keyless,
+    ends: list[bool],
+    stops: list[int],
+    edge: int,
+) -> None:
+    made = _made(directories(), warehouse, keyed, keyless, ends)
+    wanted = made.landing.settings(warehouse)
+    apply_pending(wanted, SystemClock())
+
+    def as_of(stop: int) -> Picture:
+        asked = Asked(as_of=made.position(stop), swap=False)
+        assert rebuild(wanted, SystemClock(), asked=asked).quarantined == {}
+        return _picture(warehouse, made.landing, "staging_rebuilt")
+
+    assert [as_of(stop) for stop in stops] == [made.pictures[stop] for stop in stops]
+    folded = fold(wanted, SystemClock(), before=DAY + timedelta(hours=edge, minutes=30))
+    for stop in [*stops, COMMITS]:
+        if folded.position is not None and made.position(stop) < folded.position:
+            with pytest.raises(NotRetained, match=f"position is {folded.position}"):
+                as_of(stop)
+        else:
+            assert as_of(stop) == made.pictures[stop]
+    assert _picture(warehouse, made.landing) == made.pictures[COMMITS]
 
 
 def _made(
