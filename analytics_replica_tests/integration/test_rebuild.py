@@ -1,111 +1,31 @@
 """A rebuild makes staging again beside itself, compares exactly, and takes its place unnoticed.
 
-Not here: any history and position (properties/test_positions_history.py), folded landings
-(integration/test_fold.py), the commands' words (test_staging_commands.py).
+Not here: kills and applies beside it (test_rebuild_crashes.py), any history and position
+(properties/test_positions_history.py), the commands' words (test_staging_commands.py).
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.staging.quarantine import TableQuarantined
-from analytics_replica.staging.rebuild import Asked, RebuildReport, rebuild
+from analytics_replica.staging.rebuild import Asked
 from analytics_replica.staging.side import CannotRebuild
 from analytics_replica.staging.upto import NotRetained
 from analytics_replica_tests.support.drawings import Drawn, shown
 from analytics_replica_tests.support.folded import folded
-from analytics_replica_tests.support.killed import KILLED
 from analytics_replica_tests.support.landed import LOG, PEOPLE, Landing
-from analytics_replica_tests.support.patience import eventually
+from analytics_replica_tests.support.rebuilding import BESIDE, go_on, pictures, rebuilt, stood
 from analytics_replica_tests.support.servers import Database
-
-BESIDE = Asked(swap=False)
-
-DIES_AT = """
-import os, signal, sys
-from pathlib import Path
-from analytics_replica.domain.clock import SystemClock
-from analytics_replica.settings.load import load_settings
-from analytics_replica.staging.rebuild import rebuild
-
-seen = 0
-
-def reached(point):
-    global seen
-    seen += point == sys.argv[3]
-    if point == sys.argv[3] and seen == int(sys.argv[4]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-settings = load_settings(Path(sys.argv[1]), {"WAREHOUSE": sys.argv[2]})
-rebuild(settings, SystemClock(), reached=reached)
-"""
-
-APPLIES = """
-import sys
-from pathlib import Path
-from analytics_replica.domain.clock import SystemClock
-from analytics_replica.settings.load import load_settings
-from analytics_replica.staging.apply import apply_pending
-
-apply_pending(load_settings(Path(sys.argv[1]), {"WAREHOUSE": sys.argv[2]}), SystemClock())
-"""
 
 
 @pytest.fixture
 def landing(tmp_path: Path, warehouse: Database) -> Landing:
-    """Three people and two equal lines, applied: staging stands at 0/200."""
-    landing = Landing(tmp_path, (PEOPLE, LOG))
-    landing.copy(
-        "0/100",
-        {
-            PEOPLE: "id | city | bio\n1 | Oslo | one\n2 | Bergen | two\n3 | Turku |",
-            LOG: "at | line\n2026-01-01 | x\n2026-01-01 | x",
-        },
-    )
-    landing.stream(
-        "0/200",
-        {
-            PEOPLE: "lsn | op | id | city | bio\n0/110 | update | 1 | Rome | ~",
-            LOG: "lsn | op | at | line\n0/120 | delete | 2026-01-01 | x\n0/130 | insert | | y",
-        },
-    )
-    landing.apply(warehouse)
-    return landing
-
-
-def rebuilt(landing: Landing, warehouse: Database, asked: Asked | None = None) -> RebuildReport:
-    return rebuild(landing.settings(warehouse), SystemClock(), asked=asked)
-
-
-def pictures(warehouse: Database, schema: str = "staging") -> list[object]:
-    return [shown(warehouse, f"{schema}.people"), shown(warehouse, f"{schema}.log")]
-
-
-def go_on(landing: Landing) -> None:
-    """One more batch, which is not applied."""
-    position = Lsn(landing.position.value + 0x100)
-    inside = Lsn(position.value - 0x80)
-    landing.stream(
-        str(position),
-        {
-            PEOPLE: f"lsn | op | id | city | bio\n{inside} | insert | {position.value} | Bari | b",
-            LOG: f"lsn | op | at | line\n{inside} | insert | 2026-01-01 | x",
-        },
-    )
-
-
-def run(script: str, landing: Landing, warehouse: Database, *more: str) -> int:
-    landing.settings(warehouse)
-    file, dsn = landing.root / "replica.yaml", warehouse.dsn("loader")
-    command = [sys.executable, "-c", script, str(file), dsn, *more]
-    return subprocess.run(command, check=False).returncode
+    return stood(tmp_path, warehouse)
 
 
 def test_a_rebuild_beside_staging_is_equal_to_it_and_changes_nothing(
@@ -228,50 +148,6 @@ def test_what_guards_a_table_is_never_lost_silently(landing: Landing, warehouse:
     assert warehouse.scalar(
         "select relrowsecurity from pg_class where oid = 'staging.people'::regclass"
     )
-
-
-def test_an_apply_in_another_process_goes_on_while_staging_is_rebuilt(
-    landing: Landing, warehouse: Database
-) -> None:
-    """After every table that was built, and before and after every comparison."""
-    ended = []
-
-    def apply_more(point: str) -> None:
-        if point in {"table built", "compared"}:
-            go_on(landing)
-            ended.append(run(APPLIES, landing, warehouse))
-
-    warehouse.execute("update staging.people set city = 'wrong' where id = 2")
-    report = rebuild(landing.settings(warehouse), SystemClock(), reached=apply_more)
-    assert ended == [0] * 4
-    assert report.position == landing.position
-    assert [key for key, _ in report.differences[PEOPLE.table].keys] == [("2",)]
-    assert report.differences[LOG.table].equal
-    assert warehouse.scalar("select city from staging.people where id = 2") == "Bergen"
-    assert warehouse.scalar("select count(*) from staging.people") == 7
-    go_on(landing)
-    assert landing.apply(warehouse).batches == 1
-    assert rebuilt(landing, warehouse, BESIDE).equal
-
-
-@pytest.mark.parametrize(
-    ("point", "times"),
-    [("table built", 1), ("table built", 2), ("compared", 1), ("before swap", 1), ("swapped", 1)],
-)
-def test_a_killed_rebuild_leaves_staging_as_it_was_and_the_next_one_cleans_up(
-    point: str, times: int, landing: Landing, warehouse: Database
-) -> None:
-    before = pictures(warehouse)
-    assert run(DIES_AT, landing, warehouse, point, str(times)) == KILLED
-    locks = "select count(*) from pg_locks where locktype = 'advisory'"
-    eventually(lambda: warehouse.scalar(locks) == 0)
-    assert pictures(warehouse) == before
-    go_on(landing)
-    assert landing.apply(warehouse).batches == 1
-    report = rebuilt(landing, warehouse)
-    assert all(difference.equal for difference in report.differences.values())
-    left = "select count(*) from pg_namespace where nspname ~ 'rebuilt|replaced'"
-    assert warehouse.scalar(left) == 0
 
 
 def test_staging_that_is_gone_with_its_ledger_comes_back(

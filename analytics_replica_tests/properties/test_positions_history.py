@@ -74,7 +74,7 @@ def commit_position(number: int) -> Lsn:
     return Lsn(0x200 + 0x10 * (number - 1))
 
 
-@settings(parent=FEW, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(parent=FEW, max_examples=4, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     keyed=KEYED_HISTORIES,
     keyless=KEYLESS_HISTORIES,
@@ -106,7 +106,7 @@ def test_an_apply_up_to_any_commit_is_production_there_and_goes_on_exactly(
     assert _picture(warehouse, made.landing) == made.pictures[COMMITS]
 
 
-@settings(parent=FEW, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(parent=FEW, max_examples=4, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     keyed=KEYED_HISTORIES,
     keyless=KEYLESS_HISTORIES,
@@ -212,8 +212,8 @@ def _made(
         copied[table] = [{"n": n, "small": small} for n, small in rows]
         held, after = list(rows), [list(rows)]
         logged[table] = []
-        for steps in changes:
-            logged[table].append(_changed(held, steps))
+        for change in changes:
+            logged[table].append(_changed(held, change))
             after.append(list(held))
         _inserted(warehouse, table, after, pictures)
     landing.copy_rows("0/100", copied)
