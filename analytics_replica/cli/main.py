@@ -27,6 +27,7 @@ from analytics_replica.cli import (
     recover,
     resync,
     source,
+    staging,
     status,
     ui,
 )
@@ -57,6 +58,7 @@ app.command("resync", epilog=resync.EPILOG)(resync.resync_command)
 app.add_typer(keys.app, name="keys")
 app.command("recover", epilog=recover.EPILOG)(recover.recover_command)
 app.add_typer(landing.app, name="landing")
+app.add_typer(staging.app, name="staging")
 app.add_typer(erasure.app, name="erasure")
 app.command("run", epilog=night.RUN_EPILOG)(night.run_command)
 app.command("check", epilog=night.CHECK_EPILOG)(night.check_command)

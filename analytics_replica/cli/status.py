@@ -118,6 +118,12 @@ def _warehouse(settings: Settings, state: State, clock: Clock) -> None:
         "published at": _moment(published.published_at if published else None, settings),
         "published position": None if published is None else str(published.position),
     }
+    if known.ahead:
+        ahead = ", ".join(f"{table.table} at {table.position}" for table in known.ahead)
+        state.troubles.append(
+            f"Staging is of several instants: {ahead}, all others at {known.position}. The next "
+            "apply of all tables heals it."
+        )
     if stuck:
         state.troubles.append(f"Standing still in staging: {', '.join(sorted(stuck))}.")
 

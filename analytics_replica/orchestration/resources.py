@@ -24,9 +24,9 @@ from analytics_replica.landing.layout import Store
 from analytics_replica.orchestration import dbt_program
 from analytics_replica.postgres.connect import advisory_lock
 from analytics_replica.settings.load import Settings
+from analytics_replica.staging.apply import CHAIN_LOCK
 
 CAPTURE_LOCK: Final = "capture"
-CHAIN_LOCK: Final = "nightly chain"
 
 
 @dataclass(frozen=True)

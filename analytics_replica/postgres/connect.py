@@ -7,7 +7,9 @@ quote values of rows), advisory locks. Not here: statements.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Final
 
 import psycopg2
@@ -30,6 +32,11 @@ STABLE_TEXT: Final = (
 """Session settings under which PostgreSQL prints every value in one exact form."""
 
 CONNECT_TIMEOUT_S: Final = 10
+
+NO_TIME: Final = timedelta()
+
+ASK_AGAIN_S: Final = 0.25
+"""How often somebody who waits for a lock asks for it."""
 
 
 def connect(dsn: str, *, application: str = "analytics-replica", options: str = "") -> Connection:
@@ -130,18 +137,22 @@ def not_a_dsn() -> SettingsInvalid:
 
 
 @contextlib.contextmanager
-def advisory_lock(dsn: str, purpose: str) -> Iterator[None]:
+def advisory_lock(dsn: str, purpose: str, wait: timedelta = NO_TIME) -> Iterator[None]:
     """Holds the lock for `purpose` in this database; PostgreSQL frees it when we die.
 
-    AlreadyRunning, with the holder's process id, if another session has it.
+    AlreadyRunning, with the holder's process id, if another session has it for longer than `wait`.
     """
     opened = connect(dsn, application=f"analytics-replica {purpose}")
     opened.autocommit = True
     try:
         with opened.cursor() as cursor:
             key = f"analytics-replica:{purpose}"
-            cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,))
-            if cursor.fetchone() == (True,):
+
+            def taken() -> bool:
+                cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,))
+                return cursor.fetchone() == (True,)
+
+            if waited_for(taken, wait):
                 yield
                 return
             raise AlreadyRunning(
@@ -151,6 +162,16 @@ def advisory_lock(dsn: str, purpose: str) -> Iterator[None]:
             )
     finally:
         opened.close()
+
+
+def waited_for(taken: Callable[[], bool], wait: timedelta) -> bool:
+    """Tries to take something until it is taken, or `wait` is over; true if it is taken."""
+    until = time.monotonic() + wait.total_seconds()
+    while not taken():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(ASK_AGAIN_S)
+    return True
 
 
 def _holder(cursor: psycopg2.extensions.cursor, key: str) -> str:

@@ -1,8 +1,8 @@
 """All quoting of identifiers and composing of SQL. Nothing else may build SQL from strings.
 
-Here: `Sql`, `name`, `table`, `type_name`, `literal`, `compose`. Not here: any statement. Values of
-rows are always parameters of the driver, never parts of composed SQL; `literal` exists for DDL and
-comments.
+Here: `Sql`, `name`, `table`, `keyword`, `type_name`, `literal`, `compose`. Not here: any
+statement. Values of rows are always parameters of the driver, never parts of composed SQL;
+`literal` exists for DDL and comments.
 """
 
 from __future__ import annotations
@@ -76,6 +76,13 @@ def dollar_tag(tag: str) -> Sql:
 def number(value: int) -> Sql:
     """An integer constant."""
     return Sql(str(int(value)))
+
+
+def keyword(printed: str) -> Sql:
+    """Words of SQL as the catalog prints them (`SELECT`); ValueError for anything but letters."""
+    if re.fullmatch(r"[A-Za-z]+( [A-Za-z]+)*", printed) is None:
+        raise ValueError("a keyword has only letters")
+    return Sql(printed)
 
 
 def type_name(printed: str) -> Sql:

@@ -140,6 +140,10 @@ class Warehouse(_Part):
     """Reads the published views in schema analytics, and nothing else."""
     engineer_role: str = "analytics_engineer"
     """Reads staging and both editions of gold, too."""
+    memory_mb: int = Field(default=512, ge=64)
+    """What DuckDB may hold in memory while batches are compared; beyond it spills to disk."""
+    spill_directory: Path | None = None
+    """Where it spills to, in a private directory, masked; default: the system's place (TMPDIR)."""
 
 
 class Gold(_Part):

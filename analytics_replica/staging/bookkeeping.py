@@ -75,9 +75,9 @@ on conflict (only_row) do update set
 _ADVANCE: Final = """
 -- tables without changes in these batches are contained up to here, too
 update ops.applied_tables
-set last_batch = $1, position = greatest(position, $2::text::pg_lsn), rows_before = rows,
-    inserted = 0, updated = 0, deleted = 0, applied_at = $3
-where state = 'ok' and last_batch < $1
+set last_batch = greatest(last_batch, $1), position = greatest(position, $2::text::pg_lsn),
+    rows_before = rows, inserted = 0, updated = 0, deleted = 0, applied_at = $3
+where state = 'ok' and (last_batch < $1 or position < $2::text::pg_lsn)
 """
 
 _WRITE_TABLE: Final = """

@@ -23,6 +23,7 @@ from analytics_replica.domain.batches import (
     ORDINAL,
     UNCHANGED_PREFIX,
 )
+from analytics_replica.domain.lsn import Lsn
 from analytics_replica.postgres.identifiers import Sql, column_label, compose, join, name, number
 from analytics_replica.staging.encoding import Encoding, encoding_of
 from analytics_replica.staging.shapes import Shape, ShapeColumn
@@ -33,15 +34,15 @@ ORDINALS: Final = 2**40
 """`place` is LSN × this + ordinal: more ordinals than any transaction or copy has rows."""
 
 _EVENTS: Final = """
--- the events that count: not contained in staging yet, and after the last truncation
+-- the events that count: not contained in staging yet, wanted, and after the last truncation
 create or replace temp view events as
 select {op} as op, {place} as place, {lsn}::bigint as lsn, {committed_at} as committed_at {columns}
 from {files}
-where {lsn} >= {floor} and {place} > {void}
+where {lsn} >= {floor} and {place} > {void} {until}
 """
 
 _TRUNCATED_AT: Final = """
-select max({place}) from {files} where {op} = 't' and {lsn} >= {floor}
+select max({place}) from {files} where {op} = 't' and {lsn} >= {floor} {until}
 """
 
 _LATEST: Final = """
@@ -93,9 +94,9 @@ def open_events(bench: Workbench, window: Window, shape: Shape) -> Events:
     truncated_at = None
     # The rows of a copy stand one byte before its position.
     floor = window.floor.value - (1 if window.copied_at is not None else 0)
-    system = _system(files, floor)
+    system = _system(files, floor, window.ceiling)
     if any(file.truncates for file in window.files):
-        query = {key: system[key] for key in ("place", "files", "op", "lsn", "floor")}
+        query = {key: system[key] for key in ("place", "files", "op", "lsn", "floor", "until")}
         truncated_at = bench.scalar(compose(_TRUNCATED_AT, **query))
     columns = join("", _read_columns(shape))
     void = number(-1 if truncated_at is None else truncated_at)
@@ -134,8 +135,11 @@ def any_of(positions: Iterable[int], prefix: str, of: str | None = None) -> Sql:
     return join(" or ", (compose("false"), *(column(i, prefix, of) for i in positions)))
 
 
-def _system(files: Sql, floor: int) -> dict[str, Sql]:
+def _system(files: Sql, floor: int, ceiling: Lsn | None) -> dict[str, Sql]:
     lsn, ordinal = name(LSN), name(ORDINAL)
+    until = compose("")
+    if ceiling is not None:
+        until = compose("and {lsn} < {ceiling}", lsn=lsn, ceiling=number(ceiling.value))
     place = compose(
         "{lsn}::hugeint * {n} + {ordinal}", lsn=lsn, n=number(ORDINALS), ordinal=ordinal
     )
@@ -146,6 +150,7 @@ def _system(files: Sql, floor: int) -> dict[str, Sql]:
         "place": place,
         "committed_at": name(COMMITTED_AT),
         "floor": number(floor),
+        "until": until,
     }
 
 

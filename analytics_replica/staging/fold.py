@@ -42,10 +42,13 @@ from analytics_replica.staging.ledger import Ledger, State
 from analytics_replica.staging.quarantine import REFUSALS, copy_again
 from analytics_replica.staging.survivors import Survivors, survivors
 from analytics_replica.staging.windows import Window, whole_windows
-from analytics_replica.staging.workbench import workbench
+from analytics_replica.staging.workbench import workbench_of
 
 APPLY: Final = "apply"
 """The purpose whose lock an apply holds: rows must not be replayed while their files go."""
+
+REBUILD: Final = "rebuild"
+"""The purpose whose lock a rebuild holds, which reads older batches for longer than an apply."""
 
 
 class CannotFold(LandingError):
@@ -90,15 +93,16 @@ def fold(
     """Folds the batches that were captured before this moment; default: `landing.retention_days`.
 
     Only what staging contains is folded. Repeatable; a crash at any point loses nothing, and the
-    next fold completes it. Captures may run meanwhile. AlreadyRunning while an apply or another
-    fold runs; CannotFold, with nothing changed, if a table cannot be replayed; LandingBroken
-    if a file is not what was landed. `reached` hears "file written", "manifest" and "remove".
+    next fold completes it. Captures may run meanwhile. AlreadyRunning while an apply, a rebuild or
+    another fold runs; CannotFold, with nothing changed, if a table cannot be replayed;
+    LandingBroken if a file is not what was landed. `reached` hears "file written", "manifest" and
+    "remove".
     """
     began = clock.now()
     before = before or began - timedelta(days=settings.replica.landing.retention_days)
     store = Store(settings.landing_url)
     dsn = settings.secrets.get(settings.replica.warehouse.dsn)
-    with one_folder(store), advisory_lock(dsn, APPLY):
+    with one_folder(store), advisory_lock(dsn, REBUILD), advisory_lock(dsn, APPLY):
         with connect(dsn, application="analytics-replica fold") as conn:
             ledger = ledgers.read(conn)
         conn.close()
@@ -189,7 +193,7 @@ class _Fold:
         files: list[LandedFile] = []
         since: list[tuple[str, Lsn]] = []
         identities: list[CatalogTable] = []
-        with workbench(self.store) as bench:
+        with workbench_of(self.settings) as bench:
             for done, (table, window) in enumerate(windows.items()):
                 self.progress("fold", done, len(windows))
                 if not self._is_needed(window):

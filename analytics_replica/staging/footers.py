@@ -1,6 +1,7 @@
 """What the footer of a landed file says without reading its rows.
 
-Here: the last position in a file. Not here: what the manifest says of it (landing.manifest).
+Here: the first and the last position in a file. Not here: what the manifest says of it
+(landing.manifest).
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from analytics_replica.errors import LandingBroken
 from analytics_replica.landing.layout import Store
 
 
-def last_lsn(store: Store, path: str) -> Lsn:
-    """The greatest commit LSN of the file's events.
+def positions_in(store: Store, path: str) -> tuple[Lsn, Lsn]:
+    """The smallest and the greatest commit LSN of the file's events.
 
-    Where the writer left no statistics, the greatest there is: the file is to be read then.
-    LandingBroken if it is not there.
+    Where the writer left no statistics, the least and the greatest there are: the file is to be
+    read then. LandingBroken if it is not there.
     """
     try:
         with store.filesystem.open(store.full(path), "rb") as opened:
@@ -31,6 +32,10 @@ def last_lsn(store: Store, path: str) -> Lsn:
             "`analytics-replica resync`.",
         ) from None
     column = footer.schema.to_arrow_schema().names.index(LSN)
-    groups = (footer.row_group(i).column(column) for i in range(footer.num_row_groups))
-    known = [g.statistics.max if g.is_stats_set else 2**63 - 1 for g in groups]
-    return Lsn(max(known, default=0))
+    groups = [footer.row_group(i).column(column) for i in range(footer.num_row_groups)]
+    if not groups:
+        return Lsn(0), Lsn(0)
+    if not all(group.is_stats_set for group in groups):
+        return Lsn(0), Lsn(2**63 - 1)
+    known = [group.statistics for group in groups]
+    return Lsn(min(k.min for k in known)), Lsn(max(k.max for k in known))

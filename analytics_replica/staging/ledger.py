@@ -88,6 +88,19 @@ class Ledger:
     system_identifier: str | None = None
     tables: Mapping[TableName, AppliedTable] = field(default_factory=dict)
 
+    @property
+    def ahead(self) -> tuple[AppliedTable, ...]:
+        """Tables that were applied alone, further than all others: staging is of several instants.
+
+        The next apply of all tables brings the others there.
+        """
+        return tuple(
+            table
+            for table in self.tables.values()
+            if table.state is State.OK
+            and (table.last_batch > self.last_batch or table.position > self.position)
+        )
+
 
 EXISTS: Final = "select to_regclass('ops.applied_tables') is not null"
 """Whether there is a ledger at all."""

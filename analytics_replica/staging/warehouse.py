@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import adbc_driver_manager
@@ -18,7 +19,7 @@ from adbc_driver_postgresql import dbapi
 from psycopg2.extensions import make_dsn
 
 from analytics_replica.errors import AlreadyRunning, WarehouseError, WarehouseUnreachable
-from analytics_replica.postgres.connect import STABLE_TEXT, connect, describe
+from analytics_replica.postgres.connect import NO_TIME, STABLE_TEXT, connect, describe, waited_for
 from analytics_replica.postgres.identifiers import Sql
 
 Statement = Sql | str
@@ -97,9 +98,12 @@ class Transaction:
                 )
             )
 
-    def lock(self) -> None:
-        """Lets no second apply run until this transaction ends; AlreadyRunning if one does."""
-        if self.scalar(_LOCK):
+    def lock(self, wait: timedelta = NO_TIME) -> None:
+        """Lets no second apply run until this transaction ends.
+
+        AlreadyRunning if one does, and goes on for longer than we may `wait`.
+        """
+        if waited_for(lambda: bool(self.scalar(_LOCK)), wait):
             return
         holder = self.rows(_HOLDER)
         by = (

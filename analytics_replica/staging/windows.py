@@ -14,20 +14,21 @@ from datetime import datetime
 from analytics_replica.domain.batches import BatchKind, LandedFile, Manifest
 from analytics_replica.domain.lsn import ZERO, Lsn
 from analytics_replica.domain.tables import TableName
-from analytics_replica.domain.verdicts import Finding
-from analytics_replica.errors import LandingBroken
 from analytics_replica.landing.beside import on_top_of
 from analytics_replica.landing.contiguity import fault_between
 from analytics_replica.landing.layout import Store, manifest_path
-from analytics_replica.landing.manifest import (
-    digested,
-    manifests,
-    read_digested,
-    read_manifest,
-    sequences,
-)
-from analytics_replica.staging.footers import last_lsn
+from analytics_replica.landing.manifest import digested, manifests, read_digested
+from analytics_replica.staging.footers import positions_in
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State
+from analytics_replica.staging.sequel import (
+    begins_anew,
+    require_not_behind,
+    require_one_production,
+    require_same_batches,
+    require_sequel,
+    require_sound,
+)
+from analytics_replica.staging.upto import Upto, from_base, last_commit_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,10 @@ class Part:
 class Window:
     """The files of one table that staging does not contain yet, oldest first.
 
-    Events before `floor` are contained already and do not count. `copied_at` is the position of
-    the copy that the window begins with, None if it begins with changes. `complete` says that no
-    batch between what is contained and the window is missing; it is false for changes of a table
-    that was never copied.
+    Events before `floor` are contained already and do not count; those at or after `ceiling` are
+    not wanted yet. `copied_at` is the position of the copy that the window begins with, None if it
+    begins with changes. `complete` says that no batch between what is contained and the window is
+    missing; it is false for changes of a table that was never copied.
     """
 
     table: TableName
@@ -55,6 +56,7 @@ class Window:
     floor: Lsn
     copied_at: Lsn | None
     complete: bool
+    ceiling: Lsn | None = None
 
     @property
     def files(self) -> tuple[LandedFile, ...]:
@@ -76,7 +78,8 @@ class Window:
 class Pending:
     """What one apply has to do: the new batches, and a window for each table with changes.
 
-    `found` are all batches that some table does not contain yet, in order.
+    `found` are all batches that some table does not contain yet, in order. With `cut`, only what
+    was committed before it is taken of the last batch, which stays to be applied.
     """
 
     batches: tuple[Manifest, ...]
@@ -84,22 +87,25 @@ class Pending:
     found: tuple[Manifest, ...] = ()
     anew: Lsn | None = None
     """Where staging stands afterwards if a copy of all tables makes void what it contains."""
+    cut: Lsn | None = None
+    cut_commit_at: datetime | None = None
 
     def advanced(self, ledger: Ledger) -> Ledger:
         """The ledger after these batches."""
-        last = self.batches[-1]
+        whole = self.batches if self.cut is None else self.batches[:-1]
+        position = self.anew or max([ledger.position, *(m.position for m in whole[-1:])])
         return Ledger(
-            last.sequence,
-            self.anew or max(ledger.position, last.position),
-            _latest(m.last_commit_at for m in self.batches),
-            last.source.system_identifier,
+            whole[-1].sequence if whole else ledger.last_batch,
+            position if self.cut is None else self.cut,
+            _latest([*(m.last_commit_at for m in whole), self.cut_commit_at]),
+            self.batches[-1].source.system_identifier,
         )
 
 
 def pending(
-    store: Store, ledger: Ledger, wanted: Collection[TableName], upto: int | None = None
+    store: Store, ledger: Ledger, wanted: Collection[TableName], upto: Upto | None = None
 ) -> Pending:
-    """What landing holds beyond the ledger, up to the batch `upto`, for the wanted tables.
+    """What landing holds beyond the ledger, no further than `upto`, for the wanted tables.
 
     LandingBroken if a batch is missing or does not follow the one before it, or another production
     was landed.
@@ -107,22 +113,28 @@ def pending(
     standing = [t.last_batch for t in ledger.tables.values() if t.state is State.QUARANTINED]
     start = min([ledger.last_batch, *standing])
     chain = _chain(store, after=start)
-    _require_not_behind(store, chain, ledger)
-    found = [m for m in chain if upto is None or m.sequence <= upto]
+    require_not_behind(store, chain, ledger)
+    found = [m for m in chain if upto is None or m.sequence <= upto.last]
     fresh = tuple(m for m in found if m.sequence > ledger.last_batch)
-    _require_same_batches(store, ledger, fresh)
+    require_same_batches(store, ledger, fresh)
     if not fresh:
         return Pending((), {})
-    _require_sequel(fresh[0], ledger)
-    _require_one_production(fresh, ledger)
+    require_sequel(fresh[0], ledger)
+    require_one_production(fresh, ledger)
     if any(m.kind is BatchKind.COPY and m.to_lsn < ledger.position for m in fresh):
         # A copy from before what was applied: changes since then must be read a second time.
-        found = _from_base([m for m in manifests(store) if m.sequence <= fresh[-1].sequence])
-    windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
+        found = from_base([m for m in manifests(store) if m.sequence <= fresh[-1].sequence])
+    cut = upto.cut if upto is not None and upto.last == fresh[-1].sequence else None
     # What a new copy does not contain is not there any more, also if staging had come further.
-    anew = max(m.position for m in found) if any(map(_begins_anew, fresh)) else None
+    anew = max(m.position for m in found) if any(map(begins_anew, fresh)) else None
+    windows = (_window(table, found, ledger.tables.get(table)) for table in sorted(wanted))
     return Pending(
-        fresh, {w.table: _reaching(store, w) for w in windows if w.parts}, tuple(found), anew
+        fresh,
+        _reaching(store, (replace(window, ceiling=cut) for window in windows)),
+        tuple(found),
+        anew,
+        cut,
+        None if cut is None else last_commit_before(store, fresh[-1], cut),
     )
 
 
@@ -130,8 +142,7 @@ def whole_windows(
     store: Store, found: Sequence[Manifest], tables: Collection[TableName]
 ) -> Mapping[TableName, Window]:
     """What an empty staging would need of these batches, for each table that has any."""
-    windows = (_window(table, found, None) for table in sorted(tables))
-    return {w.table: _reaching(store, w) for w in windows if w.parts}
+    return _reaching(store, (_window(table, found, None) for table in sorted(tables)))
 
 
 def _chain(store: Store, after: int) -> list[Manifest]:
@@ -141,38 +152,10 @@ def _chain(store: Store, after: int) -> list[Manifest]:
     for manifest, digest in digested(store, after=after):
         # Whether a number is missing is said elsewhere, in better words.
         if before is not None and manifest.sequence == before[0].sequence + 1:
-            _require_sound(fault_between(*before, manifest))
+            require_sound(fault_between(*before, manifest))
         chain.append(manifest)
         before = manifest, digest
-    return _from_base(chain)
-
-
-def _from_base(chain: list[Manifest]) -> list[Manifest]:
-    """The same without what a base stands for: a fold that was killed may have left some of it."""
-    bases = [position for position, m in enumerate(chain) if m.folded is not None]
-    return chain[bases[-1] :] if bases else chain
-
-
-def _require_sound(fault: Finding | None) -> None:
-    if fault is not None:
-        raise LandingBroken(
-            what=f"Landing is not whole: {fault}.",
-            why="Applying what follows could lose changes, so nothing was applied.",
-            next="Restore the manifests from a backup of landing, or copy the tables again with "
-            "`analytics-replica capture --first-copy`.",
-        )
-
-
-def _require_not_behind(store: Store, chain: Sequence[Manifest], ledger: Ledger) -> None:
-    newest = chain[-1].sequence if chain else 0
-    if newest < ledger.last_batch and not store.exists(manifest_path(ledger.last_batch)):
-        raise LandingBroken(
-            what=f"Landing ends earlier, but staging already contains batch {ledger.last_batch}.",
-            why="Manifests were lost, or landing was restored from an older backup; new batches "
-            "would take the numbers of those that are gone and never be applied.",
-            next="Restore the newer manifests, or give landing and staging a new beginning: "
-            "an empty landing and warehouse, then `analytics-replica capture`.",
-        )
+    return from_base(chain)
 
 
 def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | None) -> Window:
@@ -196,23 +179,31 @@ def _window(table: TableName, found: Sequence[Manifest], known: AppliedTable | N
     return Window(table, _parts(table, later), floor, None, complete)
 
 
-def _reaching(store: Store, window: Window) -> Window:
-    """The window without files that end before the copy it begins with.
+def _reaching(store: Store, windows: Iterable[Window]) -> dict[TableName, Window]:
+    """The windows that are not empty, without files all of whose events do not count.
 
-    The batch in which the copy's position lies may hold changes from before, in the shape that the
-    table had then; what the copy voids must not be compared with what it brings.
+    The batch in which the copy's position, or staging's, lies may hold changes from before, in the
+    shape that the table had then, and the last one changes from after the ceiling. They must not be
+    compared with what is applied.
     """
-    if window.copied_at is None:
-        return window
-    at = window.copied_at
-    parts = tuple(
-        part
-        for part in window.parts
-        if part.kind is BatchKind.COPY
-        or part.from_lsn >= at
-        or last_lsn(store, part.file.path) >= at
-    )
-    return replace(window, parts=parts)
+    found = {}
+    for window in windows:
+        parts = tuple(part for part in window.parts if _counts(store, window, part))
+        if parts:
+            found[window.table] = replace(window, parts=parts)
+    return found
+
+
+def _counts(store: Store, window: Window, part: Part) -> bool:
+    if part.kind is BatchKind.COPY:
+        return True
+    floor = window.floor if window.copied_at is None else window.copied_at
+    if part.from_lsn < floor and positions_in(store, part.file.path)[1] < floor:
+        return False
+    ceiling = window.ceiling
+    if ceiling is None or part.to_lsn <= ceiling:
+        return True
+    return positions_in(store, part.file.path)[0] < ceiling
 
 
 def _parts(
@@ -232,64 +223,6 @@ def _since(batch: Manifest, file: LandedFile) -> Lsn:
 
 def _of(table: TableName, batch: Manifest) -> list[LandedFile]:
     return [file for file in batch.files if file.table == table]
-
-
-def _begins_anew(batch: Manifest) -> bool:
-    """A copy of all tables: whatever was applied or landed before it is void."""
-    return batch.kind is BatchKind.COPY and batch.from_lsn == batch.to_lsn
-
-
-def _require_same_batches(store: Store, ledger: Ledger, fresh: Sequence[Manifest]) -> None:
-    """The batch that staging ends with must be landing's batch of this number.
-
-    A landing that was restored from an older state counts on from there: a number that staging
-    has applied would come a second time with other changes, and be passed over.
-    """
-    if ledger.last_batch == 0 or any(map(_begins_anew, fresh)):
-        return
-    present = sequences(store)
-    if present and present[-1] < ledger.last_batch:
-        found = f"ends with batch {present[-1]}"
-    elif (
-        ledger.last_batch in present
-        and read_manifest(store, ledger.last_batch).position > ledger.position
-    ):
-        found = f"has another batch {ledger.last_batch}"
-    else:
-        return
-    raise LandingBroken(
-        what=f"Staging contains batch {ledger.last_batch} up to {ledger.position}, but landing "
-        f"{found}.",
-        why="Landing was restored from an older state; going on would pass over changes.",
-        next="Restore landing's newer manifests, or run `analytics-replica recover`, which takes a "
-        "new copy.",
-    )
-
-
-def _require_sequel(first: Manifest, ledger: Ledger) -> None:
-    expected = ledger.last_batch + 1
-    begins_anew = _begins_anew(first) or (ledger.last_batch == 0 and first.kind is BatchKind.COPY)
-    if first.sequence != expected and not begins_anew:
-        raise LandingBroken(
-            what=f"Staging needs batch {expected} next, but landing goes on with {first.sequence}.",
-            why="Applying the later ones would lose the changes in between.",
-            next="Restore the missing manifests from a backup of landing, or copy the tables again "
-            "with `analytics-replica capture --first-copy`.",
-        )
-
-
-def _require_one_production(batches: Sequence[Manifest], ledger: Ledger) -> None:
-    known = {m.source.system_identifier for m in batches}
-    if ledger.system_identifier is not None:
-        known.add(ledger.system_identifier)
-    if len(known) > 1:
-        raise LandingBroken(
-            what="Landing holds batches of another production than staging "
-            f"(system identifiers {', '.join(sorted(known))}).",
-            why="Positions of two servers cannot be compared; rows of both would be mixed.",
-            next="Give the new production a landing and a warehouse of its own, or rebuild staging "
-            "from a landing that holds only its batches.",
-        )
 
 
 def _latest(times: Iterable[datetime | None]) -> datetime | None:

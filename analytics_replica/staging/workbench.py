@@ -7,8 +7,10 @@ asked of them (compact.py, lineage.py, multiset.py).
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +18,12 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from analytics_replica.errors import LandingBroken, LandingFull, ReplicaError
+from analytics_replica.errors import LandingBroken, LandingFull, ReplicaError, SettingsInvalid
 from analytics_replica.landing.layout import Store
 from analytics_replica.postgres.identifiers import Sql, compose, join, literal
+from analytics_replica.settings.load import Settings
 
-MEMORY_LIMIT_BYTES: Final = 512 * 2**20
-"""What DuckDB may hold in memory; beyond it spills to disk."""
+MEGABYTE: Final = 2**20
 
 BATCH_ROWS: Final = 20_000
 """Rows that are handed on at once. 5 to 100 thousand load equally fast (measured 2026-11)."""
@@ -78,7 +80,7 @@ class Workbench:
 def workbench(
     store: Store,
     *,
-    memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+    memory_limit_bytes: int = 512 * MEGABYTE,
     spill_directory: Path | None = None,
 ) -> Iterator[Workbench]:
     """A workbench on this store; its spill is private and gone when the block ends.
@@ -107,6 +109,28 @@ def workbench(
             connection.close()
 
 
+def workbench_of(settings: Settings) -> AbstractContextManager[Workbench]:
+    """A workbench on landing, with the memory and the place for its spill that a person decided.
+
+    SettingsInvalid if that place is no directory that we may write to.
+    """
+    warehouse = settings.replica.warehouse
+    place = None
+    if warehouse.spill_directory is not None:
+        place = settings.path(warehouse.spill_directory)
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            raise SettingsInvalid(
+                what=f"warehouse.spill_directory ({place}) is no directory that we may write to.",
+                why="What does not fit into memory could not be kept there; nothing was changed.",
+                next="Make the directory, or correct `spill_directory` in replica.yaml.",
+            )
+    return workbench(
+        Store(settings.landing_url),
+        memory_limit_bytes=warehouse.memory_mb * MEGABYTE,
+        spill_directory=place,
+    )
+
+
 def _without_patterns(path: str) -> str:
     # DuckDB would read these as wildcards; each in brackets of its own is only itself.
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
@@ -127,7 +151,8 @@ def _refused(cause: duckdb.Error) -> ReplicaError:
         return LandingFull(
             what="The memory and the temporary disk for comparing landed files are used up.",
             why="Nothing was changed in staging.",
-            next="Free space where temporary files are kept (TMPDIR), then apply again.",
+            next="Free space where temporary files are kept (TMPDIR, or `spill_directory` in "
+            "replica.yaml), or raise `warehouse.memory_mb`; then apply again.",
         )
     return LandingBroken(
         what=f"Landed files cannot be read together (DuckDB: {kind}).",

@@ -171,20 +171,26 @@ def test_staging_can_be_rebuilt_from_landing_alone(tmp_path: Path, warehouse: Da
     warehouse.execute(
         "update staging.people set city = 'wrong'; delete from staging.log; "
         "create schema gold_a authorization loader; "
-        "create view gold_a.people as select * from staging.people"
+        "create view gold_a.people as select * from staging.people; "
+        "alter view gold_a.people owner to loader"
     )
     report = rebuild(landing.settings(warehouse), SystemClock())
     assert warehouse.rows("select * from staging.people") == before
     assert shown(warehouse, "staging.log") == [(None, "x")]
-    assert (report.position, report.batches) == (Lsn.parse("0/200"), 2)
-    assert warehouse.scalar("select to_regclass('gold_a.people') is null")
+    assert (report.position, report.last_batch) == (Lsn.parse("0/200"), 2)
+    assert warehouse.rows("select * from gold_a.people") == before
 
 
-def test_a_rebuild_refuses_to_take_somebodys_view_along(
+def test_a_rebuild_keeps_somebodys_view_and_refuses_what_it_cannot_keep(
     landing: Landing, warehouse: Database
 ) -> None:
     three_people(landing, warehouse)
     warehouse.execute("create schema mine; create view mine.p as select * from staging.people")
-    with pytest.raises(TableQuarantined, match=r"mine\.p reads it"):
-        rebuild(landing.settings(warehouse), SystemClock())
+    warehouse.execute("alter view mine.p owner to loader; grant all on schema mine to loader")
+    rebuild(landing.settings(warehouse), SystemClock())
     assert warehouse.scalar("select count(*) from mine.p") == 3
+    warehouse.execute("create materialized view mine.m as select * from staging.people")
+    with pytest.raises(TableQuarantined, match=r"mine\.m reads it"):
+        rebuild(landing.settings(warehouse), SystemClock())
+    assert warehouse.scalar("select count(*) from mine.m") == 3
+    assert warehouse.scalar("select count(*) from staging.people") == 3

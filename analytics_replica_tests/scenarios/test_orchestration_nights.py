@@ -25,9 +25,9 @@ from analytics_replica.orchestration import keys
 from analytics_replica.orchestration.checks_runner import CheckState, run_all_checks
 from analytics_replica.orchestration.failures import error_of
 from analytics_replica.orchestration.nightly import StepState, run_capture, run_nightly
-from analytics_replica.orchestration.resources import CHAIN_LOCK
 from analytics_replica.postgres.connect import advisory_lock
 from analytics_replica.postgres.local_server import LocalServer
+from analytics_replica.staging.apply import CHAIN_LOCK
 from analytics_replica_tests.support.dagster_time import dagster_at, freshness
 from analytics_replica_tests.support.nights import House, house
 

@@ -43,6 +43,7 @@ from analytics_replica.landing.manifest import publish_manifest
 from analytics_replica.postgres.types import from_text
 from analytics_replica.settings.load import Settings, load_settings
 from analytics_replica.staging.apply import ApplyReport, apply_pending
+from analytics_replica.staging.upto import Upto
 from analytics_replica_tests.support.drawings import UNCHANGED, Drawn, Row, drawn
 from analytics_replica_tests.support.servers import Database
 
@@ -91,7 +92,8 @@ class Landing:
 
     def apply(self, warehouse: Database, upto: int | None = None) -> ApplyReport:
         """Applies what is pending, as the command would."""
-        return apply_pending(self.settings(warehouse), SystemClock(), upto_sequence=upto)
+        whole = None if upto is None else Upto(upto)
+        return apply_pending(self.settings(warehouse), SystemClock(), upto=whole)
 
     def copy(self, at: str, drawings: Mapping[Drawn, str] | None = None) -> Manifest:
         """A copy of these tables at this position; a copy of all of them starts the stream."""

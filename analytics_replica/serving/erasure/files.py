@@ -18,7 +18,8 @@ from analytics_replica.landing.manifest import manifests
 from analytics_replica.postgres.identifiers import Sql, column_label, compose, join, literal
 from analytics_replica.serving.erasure.search import Hit, Searched
 from analytics_replica.serving.erasure.traces import Person
-from analytics_replica.staging.workbench import Workbench, workbench
+from analytics_replica.settings.load import Settings
+from analytics_replica.staging.workbench import Workbench, workbench_of
 
 CHUNK: Final = 2**22
 
@@ -31,7 +32,7 @@ _NO_TEXT: Final = ("BOOLEAN", "DATE", "TIME", "FLOAT", "DOUBLE", "INTERVAL")
 
 
 def search_landing(
-    store: Store, person: Person, gone: Callable[[Manifest | None], str]
+    settings: Settings, person: Person, gone: Callable[[Manifest | None], str]
 ) -> Searched:
     """Searches every file that a manifest names, and every other Parquet file in landing.
 
@@ -42,7 +43,8 @@ def search_landing(
     unreadable: list[str] = []
     files = rows = 0
     named: set[str] = set()
-    with workbench(store) as bench:
+    with workbench_of(settings) as bench:
+        store = bench.store
         for manifest in manifests(store):
             for file in manifest.files:
                 named.add(file.path)

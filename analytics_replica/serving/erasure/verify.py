@@ -213,7 +213,7 @@ class _Search:
             due = max(batch.captured_at + timedelta(days=days), self.now)
             return f"first fold after {due:%F %H:%M} UTC, if production has deleted it"
 
-        return search_landing(self.store, self.person, gone)
+        return search_landing(self.settings, self.person, gone)
 
     def _dagster(self) -> Searched:
         if self.elsewhere.dagster_dsn is None:
