@@ -23,6 +23,7 @@ from analytics_replica.postgres.identifiers import compose
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import bookkeeping, ddl
 from analytics_replica.staging.compact import Events, open_events
+from analytics_replica.staging.followed_definitions import follow_definitions
 from analytics_replica.staging.identity import follow_identity, require_no_hole
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State, read_ledger
 from analytics_replica.staging.merge import Changes, merge
@@ -31,6 +32,7 @@ from analytics_replica.staging.plans import NEVER_COPIED, Plan, carry_out, plan_
 from analytics_replica.staging.quarantine import REFUSALS, quarantined
 from analytics_replica.staging.roster import follow_settings
 from analytics_replica.staging.shapes import Shape, remembered, shape_of
+from analytics_replica.staging.type_changes import StagingTypes, open_types
 from analytics_replica.staging.warehouse import StatementRefused, Transaction, transaction
 from analytics_replica.staging.windows import Pending, Window, pending
 from analytics_replica.staging.workbench import Workbench, workbench
@@ -87,7 +89,9 @@ def attempt(work: Work, refused: Mapping[TableName, WarehouseError]) -> Done:
         if not todo.batches:
             return Done(before, 0, {})
         before = follow_settings(within, work.settings, before)
-        tables = _Tables(work, bench, within, before, todo, dict(refused))
+        schema = work.settings.replica.warehouse.staging_schema
+        types = open_types(within, store, todo.found, schema)
+        tables = _Tables(work, bench, within, before, todo, types, dict(refused))
         changes = tables.apply()
         bookkeeping.write_ledger(within, todo.advanced(before), work.clock.now())
         return Done(read_ledger(within.rows), len(todo.batches), changes)
@@ -102,12 +106,15 @@ class _Tables:
     within: Transaction
     before: Ledger
     todo: Pending
+    types: StagingTypes
     refused: dict[TableName, WarehouseError]
     identities: dict[TableName, CatalogTable | None] = field(default_factory=dict)
 
     def apply(self) -> dict[TableName, Changes]:
         """Applies every table's window and records it; the refused ones are recorded only."""
         planned = self._plans()
+        dsn = self.work.settings.secrets.get(self.work.settings.replica.warehouse.dsn)
+        self.types.prepare(self.within, lambda: transaction(dsn))
         # Those that stood still are the likeliest to be refused again: before much was done.
         order = sorted(planned, key=lambda t: (not self._stands_still(t), t))
         changes: dict[TableName, Changes] = {}
@@ -122,6 +129,7 @@ class _Tables:
                 verifying.shutdown(wait=False, cancel_futures=True)
                 raise
         self.work.progress("apply", len(order), len(order))
+        follow_definitions(self.within, self.work.settings, self.types.newest, self._following())
         for table, cause in self.refused.items():
             bookkeeping.write_table(self.within, self._refusal(table, cause), self._now)
         for table, known in self.before.tables.items():
@@ -161,7 +169,8 @@ class _Tables:
             known = self.before.tables.get(table)
             try:
                 _require_complete(window, known)
-                shape = shape_of(window)
+                typed = self.types.user.typed(window, known)
+                shape = self.types.shaped(self.bench, typed, shape_of(typed))
                 plan = plan_table(
                     self.within,
                     target,
@@ -177,7 +186,8 @@ class _Tables:
         return planned
 
     def _apply(self, table: TableName, shape: Shape, plan: Plan) -> Changes:
-        window = self.todo.windows[table]
+        known = self.before.tables.get(table)
+        window = self.types.user.typed(self.todo.windows[table], known)
         events = open_events(self.bench, window, shape)
         try:
             carry_out(self.within, plan, shape)
@@ -217,6 +227,12 @@ class _Tables:
             deleted=changes.deleted,
             identity=self.identities.get(window.table),
         )
+
+    def _following(self) -> set[TableName]:
+        """The tables that follow production after this attempt."""
+        known = self.before.tables
+        still = {t for t, k in known.items() if k.state is State.OK and t not in self.refused}
+        return still | (self.todo.windows.keys() - self.refused.keys())
 
     def _refusal(self, table: TableName, cause: WarehouseError) -> AppliedTable:
         name = self.work.settings.staging_name(table)

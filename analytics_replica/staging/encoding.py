@@ -85,9 +85,16 @@ class Encoding:
         return compose("{held}::text", held=held)
 
 
-def encoding_of(staging_type: str, landed_as: str) -> Encoding:
-    """How a column of this staging type travels if DuckDB reads it as `landed_as`."""
+def encoding_of(staging_type: str, landed_as: str, wire: str = "") -> Encoding:
+    """How a column of this staging type travels if DuckDB reads it as `landed_as`.
+
+    `wire` is the type whose binary form a user type receives: an enum its label as text, a domain
+    that of its base.
+    """
     staging = type_name(staging_type)
+    if wire:
+        inner = encoding_of(wire, landed_as)
+        return Encoding(staging, staging if inner.direct else inner.loaded, inner.sent)
     base = _MODIFIER.sub("", staging_type)
     landed = landed_as.split("(", maxsplit=1)[0]
     if _SENT_AS_IS.get(base) == landed:
