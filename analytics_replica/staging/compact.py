@@ -110,7 +110,7 @@ def open_events(bench: Workbench, window: Window, shape: Shape) -> Events:
     bench.execute(compose(_EVENTS, **system, columns=columns, void=void))
     landed = bench.types(compose("select * from events"))
     encodings = tuple(
-        encoding_of(column.staging_type, landed[f"c{i}"], column.wire)
+        encoding_of(column.staging_type, landed[f"c{i}"], column.wire, column.renamed)
         for i, column in enumerate(shape.columns)
     )
     voided = window.copied_at is not None or truncated_at is not None
@@ -169,7 +169,7 @@ def _read_columns(shape: Shape) -> Iterable[Sql]:
 
 def _value(described: ShapeColumn) -> Sql:
     value = column_label(described.name)
-    if described.renamed:
+    if described.renamed and described.wire:
         pairs = (
             compose(" when {old} then {new}", old=literal(old), new=literal(new))
             for old, new in described.renamed

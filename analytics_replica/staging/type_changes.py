@@ -9,7 +9,7 @@ their own before: a label that no row has yet changes nothing. Everything else i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -98,23 +98,19 @@ class StagingTypes:
     ) -> ShapeColumn:
         self.needed.update((described.oid, described) for described in self.user.used_by(oid))
         enum = self.user.enum(oid)
+        if enum is None:
+            return column
+        old = old_texts(enum, window)
+        array = self.user.wire(oid) is None
         renamed: tuple[tuple[str, str], ...] = ()
-        if enum is not None:
-            paths = [
-                f.path for f in window.files if column.name in {c.column.name for c in f.columns}
-            ]
-            query = compose(_SEEN, column=column_label(column.name), files=bench.files(paths))
-            texts = {row[0] for row in bench.rows(query)}
-            old = old_texts(enum, window)
-            if texts & old.doubtful:
-                raise quarantined(
-                    window.table,
-                    f"{column.name}: labels of its type {enum.name} were renamed to each other's "
-                    "names, and which one a change means cannot be told",
-                )
-            renamed = tuple(pair for pair in old.now if pair[0] in texts)
-            known = {label.text for label in enum.labels} | {text for text, _ in renamed}
-            self.seen.setdefault(enum.oid, set()).update(texts - known)
+        if not array or old.now or old.doubtful:
+            texts = _texts(bench, window, column.name)
+            _require_clear(window, column, enum, _mentioned(old.doubtful, texts, array=array))
+            present = _mentioned([text for text, _ in old.now], texts, array=array)
+            renamed = tuple(pair for pair in old.now if pair[0] in present)
+            known = {label.text for label in enum.labels} | present
+            if not array:
+                self.seen.setdefault(enum.oid, set()).update(texts - known)
         return replace(column, wire=self.user.wire(oid) or "", renamed=renamed)
 
     def prepare(
@@ -223,6 +219,31 @@ def open_types(
     left = {n: h for n, h in held.items() if n not in names.aside}
     copies = (m.to_lsn for m in found if m.kind is BatchKind.COPY and m.definitions)
     return StagingTypes(replace(names.types, copies=frozenset(copies)), newest, left)
+
+
+def _texts(bench: Workbench, window: Window, column: str) -> set[str]:
+    paths = [f.path for f in window.files if column in {c.column.name for c in f.columns}]
+    query = compose(_SEEN, column=column_label(column), files=bench.files(paths))
+    return {row[0] for row in bench.rows(query)}
+
+
+def _mentioned(labels: Iterable[str], texts: Collection[str], *, array: bool) -> set[str]:
+    """Which of the labels the texts are, or may have in them; an array escapes some signs."""
+    if not array:
+        return set(labels) & set(texts)
+    plain = [text.replace("\\", "") for text in texts]
+    return {label for label in labels if any(label.replace("\\", "") in text for text in plain)}
+
+
+def _require_clear(
+    window: Window, column: ShapeColumn, enum: UserType, doubtful: Collection[str]
+) -> None:
+    if doubtful:
+        raise quarantined(
+            window.table,
+            f"{column.name}: labels of its type {enum.name} were renamed to each other's names, "
+            "and which one a change means cannot be told",
+        )
 
 
 def drop_unused(within: Transaction, staging_schema: str) -> None:

@@ -81,11 +81,11 @@ class UserTypes:
                 return None
 
     def enum(self, oid: int) -> UserType | None:
-        """The enum that a column of this type holds one label of; None if it is no enum."""
+        """The enum whose labels a column of this type holds, one or an array; None if none."""
         described = self.types.get(oid)
         if described is None or described.kind is TypeKind.ENUM:
             return described
-        return self.enum(described.of[0]) if described.kind is TypeKind.DOMAIN else None
+        return None if described.kind is TypeKind.RANGE else self.enum(described.of[0])
 
     def used_by(self, oid: int) -> Iterator[UserType]:
         """The types that must exist for this one, those that others are made of first."""
