@@ -69,8 +69,7 @@ begin
                                     when 'i' then i.indisreplident end
         left join lateral (select min(a.attname) filter (where a.attname = any (wanted.columns)
                                and (version < 180000 or a.attgenerated <> 's')) as attname,
-                               bool_or(a.attname <> all (wanted.columns)
-                               or a.attgenerated <> 's') as any
+                               count(*) > 0 as any
                            from pg_attribute a where a.attrelid = r.oid and a.attnum > 0
                            and a.attgenerated <> '' and not a.attisdropped) as g on true
         where r.oid = here;

@@ -188,7 +188,34 @@ CHANGES: Final = (
         create="create type @_mood as enum ('old'); create table @ (id int primary key, a @_mood, "
         "n int)",
         rows="insert into @ values (1, 'old', 1)",
-        equals=False,
+    ),
+    Change(
+        "an enum is replaced by another of the same name",
+        (("alter type @_mood rename to @_was; create type @_mood as enum ('b', 'old'); "
+          "alter table @ alter a type @_mood using a::text::@_mood"),
+         "insert into @ values (3, 'b', 3)"),
+        create="create type @_mood as enum ('old'); create table @ (id int primary key, a @_mood, "
+        "n int)",
+        rows="insert into @ values (1, 'old', 1)",
+        stands_still="the type changed from staging_types",
+    ),
+    Change(
+        "a column changes from text to an enum",
+        (("create type @_mood as enum ('y', 'x'); "
+          "alter table @ alter a type @_mood using a::@_mood"),
+         "insert into @ values (3, 'y', 3)"),
+    ),
+    Change(
+        "a column changes from an enum to text",
+        ("alter table @ alter a type text", "insert into @ values (3, 'any', 3)"),
+        create="create type @_mood as enum ('old'); create table @ (id int primary key, a @_mood, "
+        "n int)",
+        rows="insert into @ values (1, 'old', 1)",
+        stands_still="the type changed from staging_types",
+    ),
+    Change(
+        "comments and indexes change",
+        ("comment on column @.a is 'new'; create index on @ (n)", INSERT),
     ),
     Change(
         "a table is renamed",
