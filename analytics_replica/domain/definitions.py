@@ -109,6 +109,11 @@ class Definitions:
         return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False).encode()
 
     @classmethod
+    def of_json(cls, data: bytes | str) -> Definitions:
+        """The definitions that `to_json` wrote; ValueError, KeyError or TypeError if it did not."""
+        return cls.of_body(json.loads(data))
+
+    @classmethod
     def of_body(cls, body: Mapping[str, Any]) -> Definitions:
         """The definitions from their JSON form, read; KeyError or TypeError if it is not one."""
         return cls(

@@ -10,7 +10,6 @@ indexes if its mask keeps equal values equal. Comments pass through the mask red
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -102,7 +101,7 @@ def recorded(store: Store, name: str) -> Definitions:
             why="Staging could give values another type or order than production has.",
             next="Restore the file from a backup of landing.",
         )
-    return Definitions.of_body(json.loads(data))
+    return Definitions.of_json(data)
 
 
 def _path(name: str) -> str:

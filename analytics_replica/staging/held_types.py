@@ -70,7 +70,7 @@ def _of(comment: str | None) -> UserType | None:
     if not mark:
         return None
     try:
-        return Definitions.of_body(json.loads(body)).types[0]
+        return Definitions.of_json(body).types[0]
     except (ValueError, KeyError, TypeError, IndexError):
         return None  # somebody wrote another comment: it is not ours any more
 
