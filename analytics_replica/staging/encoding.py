@@ -120,4 +120,4 @@ def encoding_of(
     if base in _AS_BYTES and landed == "VARCHAR":
         return Encoding(staging, staging, _AS_BYTES[base])
     sent = "{value}" if landed == "VARCHAR" else "cast({value} as varchar)"
-    return Encoding(staging, type_name("text"), sent, () if wire else tuple(renamed))
+    return Encoding(staging, type_name("text"), sent, tuple(renamed))
