@@ -9,19 +9,18 @@ their own before: a label that no row has yet changes nothing. Everything else i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from analytics_replica.domain.batches import BatchKind, Manifest
-from analytics_replica.domain.definitions import Definitions, Label, TypeKind, UserType
+from analytics_replica.domain.definitions import Definitions, TypeKind, UserType
 from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.definitions import recorded
 from analytics_replica.landing.layout import Store
 from analytics_replica.postgres.identifiers import (
     Sql,
-    column_label,
     compose,
     join,
     literal,
@@ -37,14 +36,12 @@ from analytics_replica.staging.held_types import (
     named,
     oids_of,
 )
-from analytics_replica.staging.quarantine import quarantined
+from analytics_replica.staging.labels import additions, mentioned, require_clear, texts_of
 from analytics_replica.staging.shapes import Shape, ShapeColumn
 from analytics_replica.staging.user_types import UserTypes, old_texts, shortened, types_schema
 from analytics_replica.staging.warehouse import Transaction
 from analytics_replica.staging.windows import Window
 from analytics_replica.staging.workbench import Workbench
-
-_SEEN: Final = "select distinct {column} from {files} where {column} is not null"
 
 _UNUSED: Final = """
 -- types of the schema that no column, view or other type uses
@@ -104,9 +101,9 @@ class StagingTypes:
         array = self.user.wire(oid) is None
         renamed: tuple[tuple[str, str], ...] = ()
         if not array or old.now or old.doubtful:
-            texts = _texts(bench, window, column.name)
-            _require_clear(window, column, enum, _mentioned(old.doubtful, texts, array=array))
-            present = _mentioned([text for text, _ in old.now], texts, array=array)
+            texts = texts_of(bench, window, column.name)
+            require_clear(window, column, enum, mentioned(old.doubtful, texts, array=array))
+            present = mentioned([text for text, _ in old.now], texts, array=array)
             renamed = tuple(pair for pair in old.now if pair[0] in present)
             known = {label.text for label in enum.labels} | present
             if not array:
@@ -148,7 +145,7 @@ class StagingTypes:
             statement
             for described, held in follow
             if described.kind is TypeKind.ENUM
-            for statement in _additions(
+            for statement in additions(
                 self._sql(described), described, held, sorted(self.seen.get(described.oid, ()))
             )
         ]
@@ -221,31 +218,6 @@ def open_types(
     return StagingTypes(replace(names.types, copies=frozenset(copies)), newest, left)
 
 
-def _texts(bench: Workbench, window: Window, column: str) -> set[str]:
-    paths = [f.path for f in window.files if column in {c.column.name for c in f.columns}]
-    query = compose(_SEEN, column=column_label(column), files=bench.files(paths))
-    return {row[0] for row in bench.rows(query)}
-
-
-def _mentioned(labels: Iterable[str], texts: Collection[str], *, array: bool) -> set[str]:
-    """Which of the labels the texts are, or may have in them; an array escapes some signs."""
-    if not array:
-        return set(labels) & set(texts)
-    plain = [text.replace("\\", "") for text in texts]
-    return {label for label in labels if any(label.replace("\\", "") in text for text in plain)}
-
-
-def _require_clear(
-    window: Window, column: ShapeColumn, enum: UserType, doubtful: Collection[str]
-) -> None:
-    if doubtful:
-        raise quarantined(
-            window.table,
-            f"{column.name}: labels of its type {enum.name} were renamed to each other's names, "
-            "and which one a change means cannot be told",
-        )
-
-
 def drop_unused(within: Transaction, staging_schema: str) -> None:
     """Drops the types that nothing uses any more. Repeatable."""
     schema = types_schema(staging_schema)
@@ -278,42 +250,3 @@ def _set_aside(within: Transaction, schema: str, old: str, held: Mapping[str, He
 
 def _older(old: str, number: int) -> str:
     return shortened(old, of=f"older {number}")
-
-
-def _additions(
-    target: Sql, described: UserType, held: HeldType, seen: Iterable[str]
-) -> Iterable[Sql]:
-    """The statements that add what the held enum lacks, each label in its place."""
-    texts = {oid: text for text, oid in oids_of(held).items() if oid}
-    present = set(held.labels)
-
-    def called(label: Label) -> str:
-        return texts.get(label.oid, label.text)
-
-    for place, label in enumerate(described.labels):
-        if called(label) in present:
-            continue
-        after = described.labels[place - 1] if place else None
-        before = next((x for x in described.labels if called(x) in present), None)
-        beside = after or before
-        where = compose("")
-        if beside is not None:
-            where = compose(
-                " {side} {label}",
-                side=compose("after" if after is not None else "before"),
-                label=literal(called(beside)),
-            )
-        present.add(label.text)
-        yield _add(target, label.text, where)
-    for text in seen:
-        if text not in present:
-            yield _add(target, text, compose(""))
-
-
-def _add(target: Sql, text: str, where: Sql) -> Sql:
-    return compose(
-        "alter type {type} add value {label}{where}",
-        type=target,
-        label=literal(text),
-        where=where,
-    )
