@@ -212,6 +212,8 @@ class Manifest:
     keys: tuple[tuple[str, str], ...] = ()
     """Each masking key that the batch was sealed with: its id and its check value. Empty in older
     manifests."""
+    definitions: str = ""
+    """The digest of the definitions that held when it was captured; empty in older manifests."""
     beside: tuple[LandedFile, ...] = ()
     """While masking keys are rotated: the same events of the tables with tokens, sealed with the
     next key. What comes on top of a copy under that key is read from here."""

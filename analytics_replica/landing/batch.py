@@ -47,6 +47,7 @@ class Origin:
     published: tuple[tuple[TableName, str], ...] = ()
     catalog: Catalog | None = None
     keys: tuple[tuple[str, str], ...] = ()
+    definitions: str = ""
 
 
 @dataclass
@@ -113,6 +114,7 @@ class BatchInProgress:
             catalog=self.origin.catalog,
             keys=self.origin.keys,
             beside=beside,
+            definitions=self.origin.definitions,
         )
         digest = publish_manifest(self.store, manifest)  # 2. now the batch exists
         self.reached("confirm")

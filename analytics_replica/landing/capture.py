@@ -20,6 +20,7 @@ from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.contiguity import require_contiguity
 from analytics_replica.landing.copy_area import sweep_copies
 from analytics_replica.landing.courses import Following, ToThePresent
+from analytics_replica.landing.definitions import leaving, record, recorded
 from analytics_replica.landing.first_copy import sweep_base_backup, take_first_copy
 from analytics_replica.landing.holes import STILL, Holes
 from analytics_replica.landing.landed_keys import as_active, as_landed, next_policy
@@ -113,7 +114,8 @@ def look_again(work: CaptureWork) -> None:
         state = source.read_state(names.slot, names.publication)
     found = Holes.of(state, Wanted.of(work.settings), last[0])
     seen = _origin(state, system, names, work.policy, found)
-    work.origin = replace(seen, keys=work.origin.keys)
+    known = _definitions(work.store, state, work.policy, last[0])
+    work.origin = replace(seen, keys=work.origin.keys, definitions=known)
     silence = silence_of(dsn, work.origin.source, silent_upto(work.store, last[1]))
     guard_resume(last[0], work.origin.source, work.origin.slot, silence)
 
@@ -174,6 +176,8 @@ def _ready(
             guard_source(last[0], system, state, names.slot, partial(fork_of, dsn))
         require_prepared(state, names.slot, names.publication, standby=names.decode_from_standby)
         found = Holes.of(state, Wanted.of(settings), None if last is None else last[0])
+        known = _definitions(store, state, policy, None if last is None else last[0])
+        origin = _origin(state, system, names, policy, found)
         work = CaptureWork(
             settings=settings,
             clock=clock,
@@ -181,7 +185,7 @@ def _ready(
             store=store,
             policy=policy,
             keys=keys,
-            origin=replace(_origin(state, system, names, policy, found), keys=checks),
+            origin=replace(origin, keys=checks, definitions=known),
             reached=reached,
             at_boundary=adopt_copies,
             server_version=state.server_version,
@@ -213,6 +217,11 @@ def _origin(
         published=found.tokens,
         catalog=state.catalog,
     )
+
+
+def _definitions(store: Store, state: SourceState, policy: Policy, last: Manifest | None) -> str:
+    before = recorded(store, last.definitions if last is not None else "")
+    return record(store, leaving(state.definitions, policy, state.present, before))
 
 
 def _to_the_present(system: SystemIdentity, state: SourceState, now: datetime) -> ToThePresent:

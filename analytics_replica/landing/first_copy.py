@@ -22,6 +22,7 @@ from analytics_replica.errors import CopyFailed, DemoError
 from analytics_replica.landing.anew import continued_by_copy, set_aside_unfit
 from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.copy_area import FIRST, copy_area
+from analytics_replica.landing.definitions import joined, leaving, record, recorded
 from analytics_replica.landing.folding import not_folded
 from analytics_replica.landing.initial_copy import CopyWork, copy_tables
 from analytics_replica.landing.layout import Store, data_path, disk_errors
@@ -31,6 +32,7 @@ from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
 from analytics_replica.settings.load import Settings
 from analytics_replica.source.base_backup import base_backup, remove_left_over
+from analytics_replica.source.catalog_definitions import definitions_of_copy
 from analytics_replica.source.catalog_tables import catalog_of_copy
 from analytics_replica.source.physical_copy import PhysicalCopy, inspect, prove, standing_still
 
@@ -45,7 +47,9 @@ def take_first_copy(work: CaptureWork, beyond: int = 0) -> None:
     source = work.settings.replica.source
     with physical_copy(work.settings, work.server_version // 10_000, work.progress) as copy:
         prove(copy, work.origin.source, work.origin.slot.confirmed_lsn)
-        about = described(work.origin, copy, work.policy, work.clock.now())
+        about = described(work.store, work.origin, copy, work.policy, work.clock.now())
+        # Production was asked before the copy was made; staging must not go back behind the copy.
+        work.origin = replace(work.origin, definitions=about.definitions)
         copying = CopyWork(
             work.policy,
             work.policy,
@@ -96,7 +100,9 @@ def sweep_base_backup(settings: Settings) -> None:
     remove_left_over(settings.path(source.copy_directory), named)
 
 
-def described(origin: Origin, copy: PhysicalCopy, policy: Policy, now: datetime) -> Manifest:
+def described(
+    store: Store, origin: Origin, copy: PhysicalCopy, policy: Policy, now: datetime
+) -> Manifest:
     """The manifest of a copy of the policy's tables before it has files and a place among others.
 
     Its catalog is the copy's: what production's says now may be of a later day.
@@ -104,6 +110,7 @@ def described(origin: Origin, copy: PhysicalCopy, policy: Policy, now: datetime)
     position = copy.position
     with standing_still(copy) as opened:
         catalog = catalog_of_copy(opened, position, origin.source.publication)
+        seen = definitions_of_copy(opened, origin.source.publication)
     ours = tuple(table for table in catalog.tables if table.table in policy.tables)
     return Manifest(
         sequence=0,
@@ -120,6 +127,7 @@ def described(origin: Origin, copy: PhysicalCopy, policy: Policy, now: datetime)
         previous="",
         catalog=replace(catalog, tables=ours),
         keys=origin.keys,
+        definitions=record(store, leaving(seen, policy, position)),
     )
 
 
@@ -147,10 +155,16 @@ def publish_copy(
         incomplete=tuple(t for t in work.origin.incomplete if t not in {f.table for f in landed}),
         published=work.origin.published,
         keys=work.origin.keys,
+        definitions=_definitions(work, about),
     )
     digest = publish_manifest(work.store, manifest)  # 2. now the batch exists
     work.reached("confirm")
     work.has_landed(manifest, digest)
+
+
+def _definitions(work: CaptureWork, about: Manifest) -> str:
+    newer, older = (recorded(work.store, m.definitions) for m in (work.origin, about))
+    return record(work.store, joined(newer, older, work.position))
 
 
 def _published(

@@ -244,6 +244,7 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         folded=_folded(body.get("folded")),
         keys=tuple((key_id, check) for key_id, check in body.get("keys", ())),
         beside=tuple(_file(file) for file in body.get("beside", ())),
+        definitions=body.get("definitions", ""),
     )
 
 

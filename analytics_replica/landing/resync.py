@@ -147,8 +147,8 @@ def _whole_copy(
     keeping = f"{source.slot[:57]}_copy"
     with physical_copy(settings, major, progress, keeping) as copy:
         prove(copy, origin.source, begins)
-        about = described(origin, copy, policy, clock.now())
         store = Store(settings.landing_url)
+        about = described(store, origin, copy, policy, clock.now())
         with copy_area(store, _name(policy.tables), about, lasting=copy.lasting) as area:
             return area.propose(copy_tables(copy, area, copying))
 

@@ -16,7 +16,8 @@ from analytics_replica.postgres.connect import Connection
 _TABLES = """
 -- every ordinary or partitioned table (partitions belong to their root), its columns in order and
 -- whether each is part of what identifies a row: the replica identity index if one was chosen,
--- else the primary key; a deferrable one may be violated inside a transaction, so it is none
+-- else the primary key; a deferrable one may be violated inside a transaction, so it is none; of
+-- the generated columns those that a publication names, which PostgreSQL allows from 18 on
 select n.nspname, c.relname, c.relreplident::text, c.oid::bigint,
        a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
        a.attnum = any(coalesce(i.indkey::int2[], '{}')), not a.attnotnull
@@ -29,7 +30,10 @@ left join lateral (
     order by (c.relreplident = 'i' and indisreplident) desc, indisprimary desc
     limit 1
 ) i on true
-where c.relkind in ('r', 'p') and not c.relispartition and a.attgenerated = ''
+where c.relkind in ('r', 'p') and not c.relispartition
+  and (a.attgenerated = '' or exists (
+      select from pg_publication_rel m
+      where m.prrelid = c.oid and to_jsonb(m) -> 'prattrs' @> to_jsonb(a.attnum)))
   and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg\\_%%'
   and c.relpersistence = 'p'
 order by n.nspname, c.relname, a.attnum
@@ -42,8 +46,8 @@ def read_tables(
     """The tables of this database as they are now; only the `wanted` ones if given.
 
     Type names are PostgreSQL's own spelling with schema where it is not pg_catalog. Generated
-    columns are left out: production does not log them. A name that does not exist is not in the
-    result.
+    columns are left out unless a publication names them: otherwise production does not log them. A
+    name that does not exist is not in the result.
     """
     with connection.cursor() as cursor:
         cursor.execute("set local search_path = pg_catalog")

@@ -23,6 +23,10 @@ _TYPE_NAME: Final = re.compile(
 )
 """How format_type prints the types of pg_catalog, for example `timestamp(3) with time zone[]`."""
 
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_USER_TYPE: Final = re.compile(r'(?:[a-z_][a-z0-9_]*|"(?:[^"\0]|"")+")\."(?:[^"\0]|"")+"(?:\[\])*')
+"""How format_type prints a type in another schema whose name is no plain word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sql:
@@ -86,10 +90,16 @@ def keyword(printed: str) -> Sql:
 
 
 def type_name(printed: str) -> Sql:
-    """A type of pg_catalog as format_type prints it; ValueError for anything else."""
-    if _TYPE_NAME.fullmatch(printed) is None:
-        raise ValueError(f"not a type of PostgreSQL's own: {printed!r}")
+    """A type of pg_catalog, or one of `user_type`, as format_type prints it; else ValueError."""
+    if _TYPE_NAME.fullmatch(printed) is None and _USER_TYPE.fullmatch(printed) is None:
+        raise ValueError(f"not a type of PostgreSQL's own, nor one of ours: {printed!r}")
     return Sql(printed)
+
+
+def user_type(of: TableName) -> str:
+    """A type that we made, as format_type prints it; its name has a dot, so it is quoted."""
+    schema = of.schema if _PLAIN.fullmatch(of.schema) else name(of.schema).text
+    return f"{schema}.{name(of.name).text}"
 
 
 def join(separator: str, parts: Iterable[Sql]) -> Sql:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from analytics_replica.source.catalog_definitions import READ_DEFINITIONS
 from analytics_replica.source.catalog_tables import READ_TABLES
 
 READ_STATE: Final = f"""
@@ -90,5 +91,6 @@ select json_build_object(
                        end) as blocks_writes
             from part join pg_class k on k.oid = part.oid) tree
         where p.pubname in (%(publication)s, %(inserts)s)),
-    'catalog', ({READ_TABLES}))
+    'catalog', ({READ_TABLES}),
+    'definitions', ({READ_DEFINITIONS}))
 """

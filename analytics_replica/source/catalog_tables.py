@@ -21,7 +21,9 @@ select json_agg(json_build_object(
     'table', json_build_array(n.nspname, c.relname), 'oid', c.oid::bigint,
     'columns', (select json_agg(json_build_array(a.attname, a.attnum) order by a.attnum)
         from pg_attribute a
-        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''),
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+          -- a generated column is logged only where the publication names it (from 18 on)
+          and (a.attgenerated = '' or to_jsonb(m) -> 'prattrs' @> to_jsonb(a.attnum))),
     'key', (select json_agg(a.attname order by a.attnum) from pg_attribute a
         where a.attrelid = c.oid and a.attnum = any((
             -- as postgres/catalog.py decides what identifies a row

@@ -67,8 +67,9 @@ begin
         left join pg_index i on i.indrelid = c.oid and i.indimmediate and i.indisvalid
             and case c.relreplident when 'd' then i.indisprimary
                                     when 'i' then i.indisreplident end
-        left join lateral (select min(a.attname) filter (where a.attname = any (wanted.columns))
-                               as attname, count(*) > 0 as any
+        left join lateral (select min(a.attname) filter (where a.attname = any (wanted.columns)
+                               and (version < 180000 or a.attgenerated <> 's')) as attname,
+                               count(*) > 0 as any
                            from pg_attribute a where a.attrelid = r.oid and a.attnum > 0
                            and a.attgenerated <> '' and not a.attisdropped) as g on true
         where r.oid = here;
@@ -79,7 +80,8 @@ begin
             when t.has_children then 'has child tables (INHERITS), whose rows are published '
                 'under their own names; list those instead, or make it a partitioned table'
             when t.generated is not null then format('has column %I, which is generated: '
-                'production does not log it; take it out of replica.yaml', t.generated)
+                'production does not log it (PostgreSQL 18 does if it is stored); take it out of '
+                'replica.yaml', t.generated)
             when version < 150000 and t.hides_any then 'has a column that replica.yaml drops, and '
                 'PostgreSQL 14 can only publish all columns; mask it instead'
             when wanted.append_only then null

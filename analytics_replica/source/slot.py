@@ -13,14 +13,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
 from analytics_replica.domain.batches import Catalog, SlotState, SourceIdentity
+from analytics_replica.domain.definitions import Definitions
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import PositionMismatch, SlotBusy
+from analytics_replica.source.catalog_definitions import definitions_from_row
 from analytics_replica.source.catalog_tables import catalog_from_row
 from analytics_replica.source.publications import (
     RUN_SCRIPT,
@@ -75,6 +77,7 @@ class SourceState:
     inserts: Mapping[str, Any] | None
     members: tuple[Member, ...]
     catalog: Catalog | None = None
+    definitions: Definitions = field(default_factory=Definitions)
 
     @property
     def tables(self) -> dict[TableName, tuple[str, ...]]:
@@ -151,6 +154,7 @@ def state_from_row(row: str | Mapping[str, Any], publication: str) -> SourceStat
         inserts=ours.get(inserts_name(publication)),
         members=members_of(body),
         catalog=catalog_from_row(present, body["catalog"]),
+        definitions=definitions_from_row(body["definitions"]),
     )
 
 

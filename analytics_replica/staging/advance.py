@@ -21,6 +21,7 @@ from analytics_replica.postgres.identifiers import compose
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import ddl
 from analytics_replica.staging.compact import Events, open_events
+from analytics_replica.staging.followed_definitions import follow_definitions
 from analytics_replica.staging.identity import follow_identity, require_no_hole
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State
 from analytics_replica.staging.merge import Changes, merge
@@ -28,7 +29,8 @@ from analytics_replica.staging.multiset import merge_multiset
 from analytics_replica.staging.plans import NEVER_COPIED, Plan, carry_out, plan_table
 from analytics_replica.staging.quarantine import REFUSALS, quarantined
 from analytics_replica.staging.shapes import Shape, remembered, shape_of
-from analytics_replica.staging.warehouse import StatementRefused, Transaction
+from analytics_replica.staging.type_changes import StagingTypes
+from analytics_replica.staging.warehouse import StatementRefused, Transaction, transaction
 from analytics_replica.staging.windows import Pending, Window
 from analytics_replica.staging.workbench import Workbench
 
@@ -66,6 +68,7 @@ class Advance:
     within: Transaction
     before: Ledger
     todo: Pending
+    types: StagingTypes
     wanted: frozenset[TableName]
     refused: dict[TableName, WarehouseError]
     identities: dict[TableName, CatalogTable | None] = field(default_factory=dict)
@@ -73,6 +76,8 @@ class Advance:
     def made(self) -> Advanced:
         """Applies every table's window. CannotFollow if one must be refused after all."""
         planned = self._plans()
+        dsn = self.settings.secrets.get(self.settings.replica.warehouse.dsn)
+        self.types.prepare(self.within, lambda: transaction(dsn))
         # Those that stood still are the likeliest to be refused again: before much was done.
         order = sorted(planned, key=lambda t: (not self._stands_still(t), t))
         changes: dict[TableName, Changes] = {}
@@ -88,6 +93,8 @@ class Advance:
                 verifying.shutdown(wait=False, cancel_futures=True)
                 raise
         self.progress("apply", len(order), len(order))
+        newest = self.types.newest
+        follow_definitions(self.within, self.settings, self.schema, newest, self._following())
         tables |= {table: self._refusal(table, cause) for table, cause in self.refused.items()}
         identities = {
             table: identity
@@ -128,7 +135,8 @@ class Advance:
             known = self.before.tables.get(table)
             try:
                 _require_complete(window, known)
-                shape = shape_of(window)
+                typed = self.types.user.typed(window, known)
+                shape = self.types.shaped(self.bench, typed, shape_of(typed))
                 plan = plan_table(
                     self.within,
                     target,
@@ -144,7 +152,8 @@ class Advance:
         return planned
 
     def _apply(self, table: TableName, shape: Shape, plan: Plan) -> tuple[Changes, AppliedTable]:
-        window = self.todo.windows[table]
+        known = self.before.tables.get(table)
+        window = self.types.user.typed(self.todo.windows[table], known)
         events = open_events(self.bench, window, shape)
         try:
             carry_out(self.within, plan, shape)
@@ -183,6 +192,12 @@ class Advance:
             deleted=changes.deleted,
             identity=self.identities.get(window.table),
         )
+
+    def _following(self) -> set[TableName]:
+        """The wanted tables that follow production after this."""
+        known = self.before.tables
+        still = {t for t, k in known.items() if k.state is State.OK and t in self.wanted}
+        return (still | self.todo.windows.keys()) - self.refused.keys()
 
     def _refusal(self, table: TableName, cause: WarehouseError) -> AppliedTable:
         name = self.settings.staging_name(table)

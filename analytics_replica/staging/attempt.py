@@ -23,6 +23,7 @@ from analytics_replica.staging.ledger import AppliedTable, Ledger, State, read_l
 from analytics_replica.staging.merge import Changes
 from analytics_replica.staging.roster import follow_settings
 from analytics_replica.staging.sequel import begins_anew
+from analytics_replica.staging.type_changes import open_types
 from analytics_replica.staging.upto import Upto, contained
 from analytics_replica.staging.warehouse import Transaction, transaction
 from analytics_replica.staging.windows import Pending, pending
@@ -83,6 +84,7 @@ def attempt(work: Work, refused: Mapping[TableName, WarehouseError]) -> Done:
             within,
             before,
             todo,
+            open_types(within, bench.store, todo.found, schema),
             wanted,
             dict(refused),
         ).made()

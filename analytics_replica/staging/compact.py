@@ -24,7 +24,15 @@ from analytics_replica.domain.batches import (
     UNCHANGED_PREFIX,
 )
 from analytics_replica.domain.lsn import Lsn
-from analytics_replica.postgres.identifiers import Sql, column_label, compose, join, name, number
+from analytics_replica.postgres.identifiers import (
+    Sql,
+    column_label,
+    compose,
+    join,
+    literal,
+    name,
+    number,
+)
 from analytics_replica.staging.encoding import Encoding, encoding_of
 from analytics_replica.staging.shapes import Shape, ShapeColumn
 from analytics_replica.staging.windows import Window
@@ -103,7 +111,8 @@ def open_events(bench: Workbench, window: Window, shape: Shape) -> Events:
     bench.execute(compose(_EVENTS, **system, columns=columns, void=void))
     landed = bench.types(compose("select * from events"))
     encodings = tuple(
-        encoding_of(column.staging_type, landed[f"c{i}"]) for i, column in enumerate(shape.columns)
+        encoding_of(column.staging_type, landed[f"c{i}"], column.wire, column.renamed)
+        for i, column in enumerate(shape.columns)
     )
     voided = window.copied_at is not None or truncated_at is not None
     return Events(bench, window, shape, voided, encodings)
@@ -165,6 +174,12 @@ def _read_columns(shape: Shape) -> Iterable[Sql]:
 
 def _value(described: ShapeColumn) -> Sql:
     value = column_label(described.name)
+    if described.renamed and described.wire:
+        pairs = (
+            compose(" when {old} then {new}", old=literal(old), new=literal(new))
+            for old, new in described.renamed
+        )
+        return compose("case {value}{pairs} else {value} end", value=value, pairs=join("", pairs))
     if not described.exact:
         return value
     exact = column_label(EXACT_PREFIX + described.name)

@@ -70,10 +70,11 @@ create table {table} (
 
 _SYSTEM: Final = {"lsn": name(LSN), "committed_at": name(COMMITTED_AT)}
 
-_MEANINGS: Final = {
+MEANINGS: Final = {
     LSN: "Where in production's log the change was committed that last touched this row.",
     COMMITTED_AT: "When it was committed, by production's clock; NULL for rows of a first copy.",
 }
+"""What the comments of our own columns say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,18 @@ def dependents(within: Transaction, target: TableName) -> list[Dependent]:
     return [Dependent(TableName(schema, name), kind == "v") for schema, name, kind in rows]
 
 
+def about(source: TableName) -> str:
+    """What the comment of a staging table begins with."""
+    return f"Masked current state of {source}. analytics-replica writes it; changes are lost."
+
+
 def create_table(within: Transaction, target: TableName, shape: Shape) -> None:
     """Makes the table, empty and without its primary key, which is built after the rows."""
     columns = join(", ", (_definition(column) for column in shape.columns))
     within.execute(compose(_CREATE, table=table(target), columns=columns, **_SYSTEM))
-    about = f"Masked current state of {shape.table}. analytics-replica writes it; changes are lost."
-    within.execute(
-        compose("comment on table {table} is {text}", table=table(target), text=literal(about))
-    )
-    for column, meaning in _MEANINGS.items():
+    said = literal(about(shape.table))
+    within.execute(compose("comment on table {table} is {text}", table=table(target), text=said))
+    for column, meaning in MEANINGS.items():
         within.execute(
             compose(
                 "comment on column {table}.{column} is {text}",

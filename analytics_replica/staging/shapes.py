@@ -24,7 +24,8 @@ class ShapeColumn:
     """A column of the window.
 
     `exact` and `unchanged` say whether some file uses the side column; `comes` whether the newest
-    file still has the column.
+    file still has the column. Of a user type `wire` is the type whose binary form it receives, and
+    `renamed` are texts of an enum's labels that have another name now, with that name.
     """
 
     name: str
@@ -34,6 +35,8 @@ class ShapeColumn:
     exact: bool
     unchanged: bool
     comes: bool
+    wire: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import WarehouseError
 from analytics_replica.landing.layout import Store
+from analytics_replica.landing.manifest import manifests
 from analytics_replica.landing.points import Reached
 from analytics_replica.postgres.identifiers import compose, literal, name
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import ddl
 from analytics_replica.staging.advance import Advance, Advanced, CannotFollow
-from analytics_replica.staging.ledger import AppliedTable, Ledger, State
+from analytics_replica.staging.ledger import AppliedTable, Ledger, State, read_ledger
+from analytics_replica.staging.type_changes import StagingTypes, open_types
 from analytics_replica.staging.upto import Upto, contained
 from analytics_replica.staging.warehouse import Transaction, transaction
 from analytics_replica.staging.windows import Pending, pending
@@ -125,11 +127,22 @@ class Side:
                         within,
                         before,
                         todo,
+                        self._types(within, todo),
                         wanted,
                         dict(refused),
                     ).made()
             except CannotFollow as stop:
                 refused[stop.table] = stop.cause
+
+    def _types(self, within: Transaction, todo: Pending) -> StagingTypes:
+        """Staging's user types, which the tables share: as they follow production by now.
+
+        Of the past the tables have the rows, with the labels that they have in staging.
+        """
+        newest = max(read_ledger(within.rows).last_batch, todo.batches[-1].sequence)
+        found = [m for m in manifests(self.store) if m.sequence <= newest]
+        schema = self.settings.replica.warehouse.staging_schema
+        return open_types(within, self.store, found, schema)
 
     def _says(self, within: Transaction, what: str) -> None:
         comment = compose(

@@ -28,8 +28,9 @@ from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica.staging.apply import apply_pending
 from analytics_replica.staging.drift import check_drift
 from analytics_replica_tests.architecture.repository import ROOT
+from analytics_replica_tests.support.change import KEPT, Change
 from analytics_replica_tests.support.pipeline import Pipeline, open_directory
-from analytics_replica_tests.support.schema_changes import CHANGES, KEPT, Change
+from analytics_replica_tests.support.schema_changes import CHANGES
 from analytics_replica_tests.support.servers import Database, fresh_database
 
 Row = dict[str, str | None]

@@ -88,7 +88,16 @@ def test_every_value_of_every_type_arrives_as_production_prints_it(
 ) -> None:
     production.execute(matrix.OUR_OWN + STATISTICS)
     taken = {kind: [f"={query}"] for kind, query in matrix.FROM_CATALOG.items()}
-    _judge(pipeline({}), matrix.BUILT_IN | matrix.ARRAYS | matrix.CREATED | taken)
+    made = pipeline({})
+    _judge(made, matrix.BUILT_IN | matrix.ARRAYS | matrix.CREATED | taken)
+    here, there = _types(production, "wide"), _types(made.warehouse, "staging.wide")
+    text = {kind for name, kind in here.items() if there[name] == "text"} - {"text"}
+    bases = {_base(kind.removesuffix("[]")) for kind in text}
+    assert bases == {_base(k.removesuffix("[]")) for k in (*matrix.ONLY_TEXT, *taken)}
+    own = {n: kind for n, kind in here.items() if _base(kind.removesuffix("[]")) in matrix.OWN}
+    assert {there[n] for n in own} == {_in_staging(kind) for kind in own.values()}
+    others = here.keys() - own.keys() - {n for n, kind in here.items() if kind in text}
+    assert {n: there[n] for n in others} == {n: here[n] for n in others}
 
 
 @pytest.mark.parametrize("rule", ["keep", {"mask": "token", "domain": "d"}], ids=str)
@@ -178,6 +187,21 @@ def _insert(production: Database, cells: dict[str, list[str]], first: int) -> No
             listed = ", ".join(values[row % len(values)] for values in cells.values())
             cursor.execute(f"insert into wide values ({first + row}, {listed})")
         cursor.execute(f"insert into wide (id) values ({first + longest})")
+
+
+def _types(database: Database, table: str) -> Columns:
+    return dict(
+        database.rows(
+            "select attname, format_type(atttypid, atttypmod) from pg_attribute "
+            "where attrelid = %s::regclass and attnum > 0",
+            (table,),
+        )
+    )
+
+
+def _in_staging(kind: str) -> str:
+    name = kind.removesuffix("[]").replace('"', '""')
+    return f'staging_types."{name}"' + kind.removeprefix(kind.removesuffix("[]"))
 
 
 def _make_hostile(production: Database) -> None:

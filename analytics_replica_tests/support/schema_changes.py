@@ -6,44 +6,9 @@ tables at once (scenarios/test_schema_changes.py). In SQL `@` stands for the cas
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-Rules = Mapping[str, Any]
-
-PLAIN: Final = "create table @ (id int primary key, a text, n int)"
-ROWS: Final = "insert into @ values (1, 'x', 1), (2, 'y', 2)"
-KEPT: Final[Rules] = {"id": "keep", "a": "keep", "n": "keep"}
-
-
-@dataclass(frozen=True, eq=False)
-class Change:
-    """One change and its outcome.
-
-    `first` and `second` are transactions, each set followed by a capture and an apply; `then` are
-    the table's rules from the second on. `stands_still` is why staging keeps the table as it was;
-    without it staging `equals` production, or not. `drift` is what the drift check says. `landed`
-    counts events. `mend` is what production needs and `repair` are the rules with which a new copy
-    repairs it, `now_called` the table's name by then. `whole`: published without a column list.
-    """
-
-    name: str
-    first: tuple[str, ...]
-    create: str = PLAIN
-    rows: str = ROWS
-    rules: Rules = field(default_factory=lambda: KEPT)
-    then: Rules | None = None
-    second: tuple[str, ...] = ()
-    whole: bool = True
-    stands_still: str | None = None
-    equals: bool = True
-    drift: str = "PASS"
-    landed: int = 1
-    mend: str = ""
-    repair: Rules | None = None
-    now_called: str = "@"
-
+from analytics_replica_tests.support.change import KEPT, PLAIN, Change, Rules
 
 INSERT: Final = "insert into @ values (3, 'z', 3)"
 REPLACED: Final = "it was dropped in production and made again"
@@ -188,7 +153,34 @@ CHANGES: Final = (
         create="create type @_mood as enum ('old'); create table @ (id int primary key, a @_mood, "
         "n int)",
         rows="insert into @ values (1, 'old', 1)",
-        equals=False,
+    ),
+    Change(
+        "an enum is replaced by another of the same name",
+        (("alter type @_mood rename to @_was; create type @_mood as enum ('b', 'old'); "
+          "alter table @ alter a type @_mood using a::text::@_mood"),
+         "insert into @ values (3, 'b', 3)"),
+        create="create type @_mood as enum ('old'); create table @ (id int primary key, a @_mood, "
+        "n int)",
+        rows="insert into @ values (1, 'old', 1)",
+        stands_still="the type changed from staging_types",
+    ),
+    Change(
+        "a column changes from text to an enum",
+        (("create type @_mood as enum ('y', 'x'); "
+          "alter table @ alter a type @_mood using a::@_mood"),
+         "insert into @ values (3, 'y', 3)"),
+    ),
+    Change(
+        "a column changes from an enum to text",
+        ("alter table @ alter a type text", "insert into @ values (3, 'any', 3)"),
+        create="create type @_mood as enum ('old'); create table @ (id int primary key, a @_mood, "
+        "n int)",
+        rows="insert into @ values (1, 'old', 1)",
+        stands_still="the type changed from staging_types",
+    ),
+    Change(
+        "comments and indexes change",
+        ("comment on column @.a is 'new'; create index on @ (n)", INSERT),
     ),
     Change(
         "a table is renamed",

@@ -148,6 +148,15 @@ CREATED: Final[dict[str, list[str]]] = {
     "information_schema.time_stamp": ["2026-11-21 10:00:00.5+02"],
 }  # fmt: skip
 
+OWN: Final = frozenset({
+    '"Odd Types"."Mood"', '"Odd Types".share', '"Odd Types"."of domain"', '"Odd Types".codes',
+    '"Odd Types".floats', "information_schema.cardinal_number", "information_schema.time_stamp",
+})  # fmt: skip
+"""Types that staging makes anew."""
+
+ONLY_TEXT: Final = (*(kind for kind in CREATED if kind.removesuffix("[]") not in OWN),)
+"""Types of ours and of extensions that stay text."""
+
 REFUSED: Final = frozenset(
     {
         "regclass",

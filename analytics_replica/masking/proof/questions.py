@@ -94,10 +94,11 @@ def look_of(
 def look_at(column: str, type_name: str, allowed_paths: Mapping[str, Any]) -> Look | None:
     """How a column of this type is looked through, whatever its treatment."""
     value, base = sql.name(column), type_name.removesuffix("[]")
-    if base in HARMLESS or base.startswith(_TIMES):
+    own = '."' in type_name  # made after a type of production's own, whatever its schema is called
+    if not own and (base in HARMLESS or base.startswith(_TIMES)):
         return None
     text = sql.compose("{value}::text", value=value)
-    if type_name.startswith(_NUMBERS) and not type_name.endswith("[]"):
+    if not own and type_name.startswith(_NUMBERS) and not type_name.endswith("[]"):
         # A card's number; shorter ones say nothing, and times in ms or µs begin with 1.
         large = sql.compose(
             "{value} between {low} and {high} and left({value}::text, 1) between '2' and '6'",
