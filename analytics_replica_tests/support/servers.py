@@ -48,6 +48,10 @@ class Database:
         with self.session() as cursor:
             cursor.execute(sql, parameters)
 
+    def alone(self, sql: str) -> None:
+        """Runs a statement that may not stand in a transaction."""
+        _autocommit(self, sql)
+
     def rows(self, sql: str, parameters: tuple[Any, ...] | None = None) -> list[tuple[Any, ...]]:
         """All rows of the query."""
         with self.session() as cursor:
