@@ -131,10 +131,14 @@ def _handed_on(computed: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         raise _refused(cause, "while reading") from None
 
 
+def _is_out_of_space(cause: Exception) -> bool:
+    words = str(cause)
+    return "Out of Memory Error" in words or os.strerror(errno.ENOSPC) in words
+
+
 def _refused(cause: Exception, kind: str) -> ReplicaError:
     # DuckDB's words may quote values, so only the kind of its error goes further.
-    words = str(cause)
-    if "Out of Memory Error" in words or os.strerror(errno.ENOSPC) in words:
+    if _is_out_of_space(cause):
         return LandingFull(
             what="The memory and the temporary disk for comparing landed files are used up.",
             why="Nothing was changed in staging.",
