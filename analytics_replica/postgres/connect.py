@@ -58,8 +58,9 @@ def connect(dsn: str, *, application: str = "analytics-replica", options: str = 
         raise WarehouseUnreachable(
             what=f"PostgreSQL at {describe(dsn)} cannot be reached: {first_line(cause)}.",
             why="Nothing was read or written; what was there stays as it is.",
-            next="Check that the server runs and that the DSN in the environment is right, "
-            "then run the same command again.",
+            next="Check that the server runs, that the DSN in the environment is right, and that a "
+            "connection is left for its role (connection limit, max_connections), then run the "
+            "same command again.",
         ) from None
 
 

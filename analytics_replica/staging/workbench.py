@@ -7,6 +7,7 @@ asked of them (compact.py, lineage.py, multiset.py).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -53,7 +54,8 @@ class Workbench:
     def reader(self, query: Sql) -> pa.RecordBatchReader:
         """The query's rows as they are computed; nothing else may run until it is read."""
         with _translated():
-            return self.connection.sql(query.text).to_arrow_reader(BATCH_ROWS)
+            computed = self.connection.sql(query.text).to_arrow_reader(BATCH_ROWS)
+        return pa.RecordBatchReader.from_batches(computed.schema, _handed_on(computed))
 
     def types(self, query: Sql) -> dict[str, str]:
         """The query's columns and their DuckDB types, in order."""
@@ -141,13 +143,25 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as cause:
-        # DuckDB's words may quote values, so only the kind of its error goes further.
-        raise _refused(cause) from None
+        raise _refused(cause, type(cause).__name__) from None
 
 
-def _refused(cause: duckdb.Error) -> ReplicaError:
-    kind = type(cause).__name__
-    if isinstance(cause, duckdb.OutOfMemoryException):
+def _handed_on(computed: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches; Arrow brings DuckDB's errors as its own, of which only the words tell them."""
+    try:
+        yield from computed
+    except (OSError, pa.ArrowException) as cause:
+        raise _refused(cause, "while reading") from None
+
+
+def _is_out_of_space(cause: Exception) -> bool:
+    words = str(cause)
+    return "Out of Memory Error" in words or os.strerror(errno.ENOSPC) in words
+
+
+def _refused(cause: Exception, kind: str) -> ReplicaError:
+    # DuckDB's words may quote values, so only the kind of its error goes further.
+    if _is_out_of_space(cause):
         return LandingFull(
             what="The memory and the temporary disk for comparing landed files are used up.",
             why="Nothing was changed in staging.",

@@ -48,6 +48,10 @@ class Database:
         with self.session() as cursor:
             cursor.execute(sql, parameters)
 
+    def alone(self, sql: str) -> None:
+        """Runs a statement that may not stand in a transaction."""
+        _autocommit(self, sql)
+
     def rows(self, sql: str, parameters: tuple[Any, ...] | None = None) -> list[tuple[Any, ...]]:
         """All rows of the query."""
         with self.session() as cursor:
@@ -90,9 +94,22 @@ def running_server(
 @contextmanager
 def fresh_database(server: LocalServer, prefix: str, owner: str = "postgres") -> Iterator[Database]:
     """A new database with a name of its own; dropped, with its slots, when the block ends."""
+    with _made_database(server, prefix, f"owner {owner}") as made:
+        yield made
+
+
+@contextmanager
+def copied_database(of: Database, owner: str = "postgres") -> Iterator[Database]:
+    """A copy of a database that nobody is connected to; dropped when the block ends."""
+    with _made_database(of.server, "copy", f"template {of.name} owner {owner}") as made:
+        yield made
+
+
+@contextmanager
+def _made_database(server: LocalServer, prefix: str, how: str) -> Iterator[Database]:
     name = f"{prefix}_{uuid.uuid4().hex[:10]}"
     postgres = Database(server, "postgres")
-    _autocommit(postgres, f"create database {name} owner {owner}")
+    _autocommit(postgres, f"create database {name} {how}")
     try:
         yield Database(server, name)
     finally:
