@@ -110,7 +110,7 @@ def state_of(settings: Settings, clock: Clock) -> State:
 
 
 def _landing(settings: Settings, state: State, clock: Clock) -> None:
-    recent = recent_manifests(Store(settings.landing_url))
+    recent = recent_manifests(Store.of(settings))
     if not recent:
         state.facts |= {"last capture": None, "landing position": None, "slot retention": None}
         return

@@ -72,9 +72,7 @@ def resync(
     transaction. A crash leaves what was there before. AlreadyRunning if no capture landed the copy
     within `patience`; it still waits then for the next one. CopyFailed if it was refused.
     """
-    policy = as_landed(
-        Store(settings.landing_url), Policy.from_settings(settings), masking_keys(settings)
-    )
+    policy = as_landed(Store.of(settings), Policy.from_settings(settings), masking_keys(settings))
     _require_listed(policy, tables)
     return copied_again(
         settings,
@@ -97,7 +95,7 @@ def copied_again(
 ) -> ResyncReport:
     """The same for the tables of this policy, sealed with the keys that it names."""
     began = clock.now()
-    store = Store(settings.landing_url)
+    store = Store.of(settings)
     begins = stream_begins(store)
     if begins is None:
         raise CopyFailed(
@@ -141,7 +139,7 @@ def _whole_copy(
     with physical_copy(settings, major, progress, keeping) as copy:
         prove(copy, origin.source, begins)
         about = described(origin, copy, policy, clock.now())
-        store = Store(settings.landing_url)
+        store = Store.of(settings)
         with copy_area(store, _name(policy.tables), about, lasting=copy.lasting) as area:
             return area.propose(copy_tables(copy, area, copying))
 

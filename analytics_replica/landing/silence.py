@@ -18,7 +18,8 @@ from typing import Final
 
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.errors import LandingBroken
-from analytics_replica.landing.layout import Store, disk_errors
+from analytics_replica.landing.disk import disk_errors
+from analytics_replica.landing.layout import Store
 
 PATH: Final = "silence.json"
 FORMAT: Final = 1

@@ -75,7 +75,7 @@ def attempt(work: Work, refused: Mapping[TableName, WarehouseError]) -> Done:
 
     CannotFollow, with everything rolled back, if another table must be refused, too.
     """
-    store = Store(work.settings.landing_url)
+    store = Store.of(work.settings)
     dsn = work.settings.secrets.get(work.settings.replica.warehouse.dsn)
     with workbench(store) as bench, transaction(dsn) as within:
         within.lock()

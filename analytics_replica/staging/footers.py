@@ -5,6 +5,8 @@ Here: the last position in a file. Not here: what the manifest says of it (landi
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow.parquet as pq
 
 from analytics_replica.domain.batches import LSN
@@ -19,18 +21,21 @@ def last_lsn(store: Store, path: str) -> Lsn:
     Where the writer left no statistics, the greatest there is: the file is to be read then.
     LandingBroken if it is not there.
     """
+    with store.opened(path) as opened:
+        footer = _footer(opened, path)
+    column = footer.schema.to_arrow_schema().names.index(LSN)
+    groups = (footer.row_group(i).column(column) for i in range(footer.num_row_groups))
+    known = [g.statistics.max if g.is_stats_set else 2**63 - 1 for g in groups]
+    return Lsn(max(known, default=0))
+
+
+def _footer(opened: Any, path: str) -> pq.FileMetaData:
     try:
-        with store.filesystem.open(store.full(path), "rb") as opened:
-            footer = pq.read_metadata(opened)
+        return pq.read_metadata(opened)
     except (OSError, ValueError):
-        store.read(path)  # says so if it is missing
         raise LandingBroken(
             what=f"{path} is not the file that was landed (it has no readable footer).",
             why="Applying it could put wrong rows into staging.",
             next="Restore the file from a backup of landing, or copy the table again with "
             "`analytics-replica resync`.",
         ) from None
-    column = footer.schema.to_arrow_schema().names.index(LSN)
-    groups = (footer.row_group(i).column(column) for i in range(footer.num_row_groups))
-    known = [g.statistics.max if g.is_stats_set else 2**63 - 1 for g in groups]
-    return Lsn(max(known, default=0))

@@ -112,7 +112,7 @@ class Evidence:
 
 def landing_evidence(settings: Settings, now: datetime) -> Evidence:
     """What landing tells: reads its newest manifests and the record of silence, nothing else."""
-    store = Store(settings.landing_url)
+    store = Store.of(settings)
     patience = MISSED * timedelta(minutes=settings.replica.deadlines.capture_every_minutes)
     recent = recent_manifests(store)
     digest = read_digested(store, recent[-1].sequence)[1] if recent else ""

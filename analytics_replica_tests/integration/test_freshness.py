@@ -5,7 +5,6 @@ The truth is what each test landed and applied itself; the test's clock is the c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from analytics_replica.domain.lsn import Lsn
-from analytics_replica.landing.manifest import last_manifest, manifest_path
+from analytics_replica.landing.layout import manifest_path
+from analytics_replica.landing.manifest import last_manifest
 from analytics_replica.landing.silence import record_silence
 from analytics_replica.postgres.connect import connect
 from analytics_replica.staging.freshness import (
@@ -33,14 +33,14 @@ ORDERS = Drawn("shop.orders", {"id": "bigint key", "night": "text"})
 
 
 @pytest.fixture
-def landing(tmp_path: Path, warehouse: Database) -> Iterator[Landing]:
+def landing(tmp_path: Path, warehouse: Database) -> Landing:
     """Both tables copied and applied; then two batches: one of people, one of orders."""
     made = Landing(tmp_path, (PEOPLE, ORDERS))
     made.copy("0/100", {PEOPLE: ROWS, ORDERS: ROWS_OF_ORDERS})
     made.stream("0/200", {PEOPLE: "lsn | op | id | city\n0/150 | insert | 2 | Oslo"})
     made.stream("0/300", {ORDERS: "lsn | op | id | night\n0/250 | insert | 2 | tuesday"})
     made.apply(warehouse)
-    yield made
+    return made
 
 
 ROWS = "id | city\n1 | Bergen"
@@ -62,7 +62,9 @@ def test_a_table_that_the_newest_batch_changes_is_current(
 ) -> None:
     found = seen(landing, warehouse, ORDERS)
     assert (found.standing, found.reason) == (Standing.CURRENT, "")
-    assert found.captured and found.landed and found.applied
+    assert found.captured
+    assert found.landed
+    assert found.applied
     assert found.captured.position == found.landed.position == found.applied.position == Lsn(0x300)
 
 
@@ -71,8 +73,10 @@ def test_a_table_without_changes_is_proven_to_where_the_others_are(
 ) -> None:
     found = seen(landing, warehouse, PEOPLE)
     assert found.standing is Standing.NO_CHANGES
-    assert found.landed and found.landed.position == Lsn(0x200)
-    assert found.applied and found.applied.position == Lsn(0x300)
+    assert found.landed
+    assert found.landed.position == Lsn(0x200)
+    assert found.applied
+    assert found.applied.position == Lsn(0x300)
     assert "proven to 0/300 at 2026-01-01 03:00:00 UTC" in found.reason
 
 
@@ -111,14 +115,16 @@ def test_a_quarantined_table_is_stuck_at_its_own_commit_time_and_the_others_are_
     )
     found = seen(landing, warehouse, PEOPLE)
     assert (found.standing, found.reason) == (Standing.STUCK, "it narrowed")
-    assert found.applied and stood
+    assert found.applied
+    assert stood
     assert (found.applied.position, found.applied.committed_at) == (
         stood.position,
         stood.committed_at,
     )
     other = seen(landing, warehouse, ORDERS)
     assert other.standing is Standing.CURRENT
-    assert other.applied and later(other.applied.committed_at, stood.committed_at)
+    assert other.applied
+    assert later(other.applied.committed_at, stood.committed_at)
 
 
 def test_what_staging_contains_is_judged_without_what_was_landed_since(

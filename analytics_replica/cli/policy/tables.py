@@ -77,7 +77,7 @@ def production_of(
     if settings.replica.source.physical_copy is not None:
         dsn = settings.secrets.get(settings.replica.source.physical_copy)
         return Production(_catalog_of(dsn), whole=True)
-    return Production(known_tables(Store(settings.landing_url)), whole=False)
+    return Production(known_tables(Store.of(settings)), whole=False)
 
 
 def table_named(written: str) -> TableName:
