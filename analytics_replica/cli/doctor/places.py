@@ -78,6 +78,7 @@ def _writable(store: Store) -> Figures:
     base = store.local
     if base is None:
         store.names("manifests")
+        store.require_exclusive()
         return {"url": store.url}
     nearest = _existing(base)
     with disk_errors("looking at landing"):
