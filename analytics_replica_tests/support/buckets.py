@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import fsspec
 import moto.server
-import s3fs
 
 from analytics_replica_tests.support.patience import eventually
 
@@ -85,11 +85,10 @@ class Buckets:
         return name
 
     @property
-    def files(self) -> s3fs.S3FileSystem:
+    def files(self) -> Any:
         """The server's objects, past every cache: an outside view of landing."""
-        return s3fs.S3FileSystem(
-            key=KEY_ID, secret=SECRET, use_listings_cache=False, **self.options
-        )
+        secrets = {"key": KEY_ID, "secret": SECRET}
+        return fsspec.filesystem("s3", use_listings_cache=False, **secrets, **self.options)
 
     @property
     def options(self) -> dict[str, Any]:
