@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from analytics_replica.errors import LandingError, LandingFull
 
@@ -32,3 +33,12 @@ def disk_errors(doing: str) -> Iterator[None]:
             why="The batch was not published and the slot was not confirmed; nothing is lost.",
             next="Check that landing's directory exists and may be written by this account.",
         ) from None
+
+
+def fsync(path: Path) -> None:
+    """Afterwards the file or directory survives a crash of the machine."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -29,7 +29,7 @@ from analytics_replica.errors import (
     LandingBroken,
     LandingError,
 )
-from analytics_replica.landing.disk import disk_errors
+from analytics_replica.landing.disk import disk_errors, fsync
 from analytics_replica.landing.locks import Locks
 from analytics_replica.landing.points import Reached, unheard
 from analytics_replica.landing.remote import (
@@ -204,7 +204,7 @@ class Store(Locks):
         with disk_errors(f"landing {path}"):
             target = base / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            _fsync(written)
+            fsync(written)
             reached("fsync")
             if exclusive:
                 try:
@@ -214,7 +214,7 @@ class Store(Locks):
                 written.unlink()
             else:
                 written.replace(target)
-            _fsync(target.parent)
+            fsync(target.parent)
             reached("rename")
 
     def _upload(self, written: Path, path: str, *, exclusive: bool) -> None:
@@ -296,11 +296,3 @@ def _taken(path: str) -> LandingError:
         why="Another capture published this batch; two writers must not mix.",
         next="Let only one capture write to this landing.",
     )
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

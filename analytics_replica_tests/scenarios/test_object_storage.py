@@ -16,7 +16,6 @@ from typing import Any
 
 import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.tables import TableName
@@ -35,7 +34,13 @@ from analytics_replica.settings.load import load_settings
 from analytics_replica.staging.apply import apply_pending
 from analytics_replica.staging.fold import fold
 from analytics_replica.staging.rebuild import rebuild
-from analytics_replica_tests.support.buckets import KEY_ID, SECRET, Buckets, running_buckets
+from analytics_replica_tests.support.buckets import (
+    KEY_ID,
+    SECRET,
+    Buckets,
+    Careless,
+    running_buckets,
+)
 from analytics_replica_tests.support.comparison import differences
 from analytics_replica_tests.support.killed import At, killed_at, wait_until_free
 from analytics_replica_tests.support.pipeline import Pipeline
@@ -217,15 +222,6 @@ def test_missing_credentials_are_named_as_such(
     store = Store(f"s3://{buckets.bucket()}/x", {**buckets.options, "skip_instance_cache": True})
     with pytest.raises(LandingError, match="refused our credentials"):
         store.read("x")
-
-
-class Careless(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """A store that replaces whatever is there."""
-
-    protocol = "careless"
-
-    def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
-        super().pipe_file(path, value, **{**options, "mode": "overwrite"})
 
 
 def test_a_store_that_ignores_conditions_is_refused() -> None:

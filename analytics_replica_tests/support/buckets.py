@@ -20,6 +20,7 @@ from typing import Any
 
 import fsspec
 import moto.server
+from fsspec.implementations.memory import MemoryFileSystem
 
 from analytics_replica_tests.support.patience import eventually
 
@@ -123,3 +124,12 @@ def _answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False
+
+
+class Careless(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A store that replaces whatever is there."""
+
+    protocol = "careless"
+
+    def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+        super().pipe_file(path, value, **{**options, "mode": "overwrite"})
