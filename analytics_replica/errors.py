@@ -13,7 +13,8 @@
     ├── LandingError                 50   landing cannot be written or read
     │   ├── LandingFull              51
     │   ├── ManifestUnreadable       52
-    │   └── LandingBroken            53   a file or manifest is missing, changed or out of order
+    │   ├── LandingBroken            53   a file or manifest is missing, changed or out of order
+    │   └── LandingUnreachable       54   the object store does not answer
     ├── WarehouseError               60   the analytics database refused
     │   ├── WarehouseUnreachable     61
     │   ├── ColumnNarrowed           62
@@ -153,6 +154,13 @@ class LandingBroken(LandingError):
     """A landed file or manifest is missing, changed or out of order."""
 
     exit_code = 53
+
+
+class LandingUnreachable(LandingError):
+    """The object store of landing does not answer."""
+
+    exit_code = 54
+    retry = SOON
 
 
 class WarehouseError(ReplicaError):

@@ -98,7 +98,7 @@ def key_places(settings: Settings) -> KeyPlaces:
     SettingsInvalid if a key cannot be read or protects nothing.
     """
     keys, masking = masking_keys(settings), settings.replica.masking
-    policy, store = Policy.from_settings(settings), Store(settings.landing_url)
+    policy, store = Policy.from_settings(settings), Store.of(settings)
     found, places = _Found(), KeyPlaces()
     try:
         batches = list(manifests(store))

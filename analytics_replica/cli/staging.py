@@ -103,7 +103,7 @@ def apply_command(
             settings,
             SystemClock(),
             progress=progress,
-            upto=None if point is None else upto(Store(settings.landing_url), point),
+            upto=None if point is None else upto(Store.of(settings), point),
             tables=tables,
             wait=patience,
         )

@@ -6,15 +6,16 @@ judgement (deadlines.readiness, landing.retention).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Final
 
 import typer
 
 from analytics_replica.cli.invocation import Invocation
-from analytics_replica.cli.terminal import say, say_json, show_pairs
+from analytics_replica.cli.terminal import say, say_json, show_pairs, show_table
 from analytics_replica.cli.usage import epilog
 from analytics_replica.deadlines.deadline import Deadline
 from analytics_replica.domain.clock import Clock, SystemClock
@@ -28,15 +29,25 @@ from analytics_replica.landing.retention import (
     slot_health,
 )
 from analytics_replica.postgres.connect import connection
+from analytics_replica.serving.as_of import published_marks
 from analytics_replica.serving.editions import published_edition
 from analytics_replica.serving.history import last_publication_of
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import ledger
+from analytics_replica.staging.freshness import (
+    Freshness,
+    Mark,
+    freshness_of,
+    landing_evidence,
+    with_ledger,
+)
 
 EPILOG: Final = epilog("analytics-replica status --json", SettingsInvalid, NotReady)
 
 GOOD: Final = frozenset({"READY", "ON_TRACK"})
 UNKNOWN: Final = "UNKNOWN"
+HEADINGS: Final = ("table", "captured to", "landed to", "applied to", "published to", "state")
+"""Times of the last commit that is contained, by production's clock."""
 
 
 @dataclass
@@ -48,6 +59,7 @@ class State:
     facts: dict[str, str | None] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
     slot: dict[str, int | float | str] = field(default_factory=dict)
+    tables: tuple[Freshness, ...] = ()
 
 
 def status_command(
@@ -64,11 +76,21 @@ def status_command(
     if as_json:
         facts: Mapping[str, object] = {name.replace(" ", "_"): v for name, v in state.facts.items()}
         body = {"verdict": state.verdict, "reason": state.reason, **facts}
-        say_json({**body, "slot": state.slot, "troubles": state.troubles})
+        say_json(
+            {
+                **body,
+                "slot": state.slot,
+                "troubles": state.troubles,
+                "tables": [_table_json(found) for found in state.tables],
+            }
+        )
     else:
         good = state.verdict in GOOD
         say(f"{state.verdict}  {state.reason}", "bold green" if good else "bold red")
         show_pairs({name: value or "-" for name, value in state.facts.items()})
+        if state.tables:
+            say("")
+            show_table(HEADINGS, [_table_row(found, settings) for found in state.tables])
         for trouble in state.troubles:
             say(trouble, "yellow")
     raise typer.Exit(0 if state.verdict in GOOD else NotReady.exit_code)
@@ -77,7 +99,7 @@ def status_command(
 def state_of(settings: Settings, clock: Clock) -> State:
     """Everything that can be read now; what cannot is a trouble, never an error."""
     state = State(UNKNOWN, "nobody can tell")
-    for part in (_landing, _warehouse, _tonight):
+    for part in (_landing, _warehouse, _tables, _tonight):
         try:
             part(settings, state, clock)
         except ReplicaError as cause:
@@ -88,7 +110,7 @@ def state_of(settings: Settings, clock: Clock) -> State:
 
 
 def _landing(settings: Settings, state: State, clock: Clock) -> None:
-    recent = recent_manifests(Store(settings.landing_url))
+    recent = recent_manifests(Store.of(settings))
     if not recent:
         state.facts |= {"last capture": None, "landing position": None, "slot retention": None}
         return
@@ -126,6 +148,44 @@ def _warehouse(settings: Settings, state: State, clock: Clock) -> None:
         )
     if stuck:
         state.troubles.append(f"Standing still in staging: {', '.join(sorted(stuck))}.")
+
+
+def _tables(settings: Settings, state: State, clock: Clock) -> None:
+    evidence = landing_evidence(settings, clock.now())
+    with contextlib.suppress(ReplicaError):  # `_warehouse` says it; landing is told all the same
+        dsn = settings.secrets.get(settings.replica.warehouse.dsn)
+        with connection(dsn, application="analytics-replica status") as opened:
+            known = with_ledger(evidence, opened)
+            evidence = replace(known, published=published_marks(opened))
+    state.tables = tuple(
+        freshness_of(table, evidence, settings.staging_name(table)) for table in settings.tables
+    )
+
+
+def _table_row(found: Freshness, settings: Settings) -> tuple[str, ...]:
+    marks = (found.captured, found.landed, found.applied, found.published)
+    shown = (_moment(mark.committed_at if mark else None, settings) or "-" for mark in marks)
+    return str(found.table), *shown, f"{found.standing.value}: {found.reason}".rstrip(": ")
+
+
+def _table_json(found: Freshness) -> dict[str, object]:
+    return {
+        "table": str(found.table),
+        "state": found.standing.value,
+        "reason": found.reason,
+        "captured": _mark_json(found.captured),
+        "landed": _mark_json(found.landed),
+        "applied": _mark_json(found.applied),
+        "applied_at": found.applied_at,
+        "published": _mark_json(found.published),
+    }
+
+
+def _mark_json(mark: Mark | None) -> dict[str, object] | None:
+    if mark is None:
+        return None
+    times = {"committed_at": mark.committed_at, "seen_at": mark.seen_at}
+    return {"position": str(mark.position), **times}
 
 
 def _tonight(settings: Settings, state: State, clock: Clock) -> None:

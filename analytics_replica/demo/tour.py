@@ -157,7 +157,7 @@ class Tour:
         with self._step(
             "First copy", "from a base backup, recovered beside production; masked, then landed"
         ) as says:
-            if last_manifest(Store(settings.landing_url)) is not None:
+            if last_manifest(Store.of(settings)) is not None:
                 says.append("was taken before; the stream goes on from there")
                 return
             report = capture(settings, self.clock, progress=self.listener.progress)
@@ -168,7 +168,7 @@ class Tour:
             "Traffic", "orders, payments, refunds, erasures happen in production meanwhile"
         ) as says:
             # Each run brings other traffic: the seed counts the batches that exist.
-            last = last_manifest(Store(settings.landing_url))
+            last = last_manifest(Store.of(settings))
             seed = self.seed + (last[0].sequence if last else 0)
             report = Traffic(servers.production_admin_dsn, seed, clock=self.clock).run(
                 TRANSACTIONS, lambda done: self.listener.progress("traffic", done, TRANSACTIONS)
@@ -210,7 +210,7 @@ class Tour:
 
 def count_rows(servers: DemoServers, settings: Settings) -> Rows:
     """How many rows each layer holds now; production is asked as its DBA, for the demo only."""
-    landed = sum(manifest.rows for manifest in manifests(Store(settings.landing_url)))
+    landed = sum(manifest.rows for manifest in manifests(Store.of(settings)))
     return Rows(
         production=_count(servers.production_admin_dsn, {t.schema for t in settings.tables}),
         landed_events=landed,

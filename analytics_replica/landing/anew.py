@@ -17,7 +17,7 @@ from analytics_replica.domain.lsn import ZERO
 from analytics_replica.errors import LandingError
 from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.contiguity import check_contiguity
-from analytics_replica.landing.layout import Store, disk_errors, manifest_path
+from analytics_replica.landing.layout import Store, manifest_path
 from analytics_replica.landing.manifest import last_manifest, manifests, sequences
 
 SET_ASIDE: Final = "set-aside"
@@ -68,7 +68,7 @@ def set_aside_unfit(store: Store, copy: Origin, sequence: int) -> int:
     before = [number for number in sequences(store) if number < sequence]
     if not before or (before[-1] == sequence - 1 and _fit(store, copy)):
         return 0
-    with disk_errors("setting manifests aside"):
+    with store.errors("setting manifests aside"):
         for number in before:
             path = manifest_path(number)
             target = store.full(f"{SET_ASIDE}/{sequence:010d}/{path}")

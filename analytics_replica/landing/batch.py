@@ -24,7 +24,7 @@ from analytics_replica.domain.batches import (
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.beside import BesideSeal
-from analytics_replica.landing.layout import Store, data_path
+from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import publish_manifest
 from analytics_replica.landing.parquet import TableWriter
 from analytics_replica.landing.points import Reached, unheard
@@ -138,7 +138,7 @@ class BatchInProgress:
         beside: list[LandedFile] = []
         for writer in (*self._complete, *self._open.values()):
             part = parts[writer.table] = parts.get(writer.table, 0) + 1
-            file = writer.finish(data_path(writer.table, self.sequence, part))
+            file = writer.finish(self.store.data_path(writer.table, self.sequence, part))
             self.reached("file written")
             self.store.publish(writer.target, file.path, reached=self.reached)
             (beside if isinstance(writer.seal, BesideSeal) else files).append(file)

@@ -60,7 +60,7 @@ def capture(
     copy's number is greater than `beyond`. `reached` hears the points of points.py.
     """
     began = clock.now()
-    store = Store(settings.landing_url)
+    store = Store.of(settings)
     if not first_copy and store.is_followed():
         landed = await_follower(settings, clock, store)
         if landed is not None:
@@ -159,7 +159,7 @@ class _Ready:
 def _ready(
     settings: Settings, clock: Clock, progress: Progress, reached: Reached, *, first_copy: bool
 ) -> Iterator[_Ready]:
-    store = Store(settings.landing_url)
+    store = Store.of(settings)
     dsn = settings.secrets.get(settings.replica.source.dsn)
     sweep_base_backup(settings)  # raw data go first, also if production does not answer
     with store.one_writer(), SourceConnection(dsn) as source:

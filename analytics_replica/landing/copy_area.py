@@ -27,7 +27,8 @@ from typing import Final
 
 from analytics_replica.domain.batches import LandedColumn, LandedFile, Manifest
 from analytics_replica.errors import AlreadyRunning, ManifestUnreadable
-from analytics_replica.landing.layout import Store, disk_errors
+from analytics_replica.landing.disk import disk_errors
+from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import from_json, to_json
 
 COPIES: Final = "copies"

@@ -26,7 +26,8 @@ from analytics_replica.domain.definitions import (
 )
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.errors import LandingBroken
-from analytics_replica.landing.layout import Store, disk_errors
+from analytics_replica.landing.disk import disk_errors
+from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import digest
 from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.strategies import STRATEGIES, mask_column

@@ -23,9 +23,10 @@ from analytics_replica.landing.anew import continued_by_copy, set_aside_unfit
 from analytics_replica.landing.batch import Origin
 from analytics_replica.landing.copy_area import FIRST, copy_area
 from analytics_replica.landing.definitions import joined, leaving, record, recorded
+from analytics_replica.landing.disk import disk_errors
 from analytics_replica.landing.folding import not_folded
 from analytics_replica.landing.initial_copy import CopyWork, copy_tables
-from analytics_replica.landing.layout import Store, data_path, disk_errors
+from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import publish_manifest, sequences
 from analytics_replica.landing.stream import CaptureWork
 from analytics_replica.masking.policy import Policy
@@ -173,7 +174,7 @@ def _published(
     parts: dict[TableName, int] = {}
     for written, file in files:
         part = parts[file.table] = parts.get(file.table, 0) + 1
-        path = data_path(file.table, sequence, part)
+        path = store.data_path(file.table, sequence, part)
         again = store.unfinished()
         with disk_errors(f"landing {file.table}"):
             os.link(written, again)

@@ -24,14 +24,8 @@ import pyarrow.parquet as pq
 from analytics_replica.domain.batches import EXACT_PREFIX, LandedFile
 from analytics_replica.errors import AlreadyRunning
 from analytics_replica.landing.anew import SET_ASIDE
-from analytics_replica.landing.layout import (
-    DATA,
-    FOLDING,
-    Store,
-    data_path,
-    disk_errors,
-    manifest_path,
-)
+from analytics_replica.landing.disk import disk_errors
+from analytics_replica.landing.layout import DATA, FOLDING, Store, manifest_path
 from analytics_replica.landing.manifest import manifests, sequences
 from analytics_replica.landing.parquet import COMPRESSION_LEVEL, DICTIONARIES, SYSTEM_FIELDS
 from analytics_replica.landing.points import Reached
@@ -133,7 +127,7 @@ class BaseFiles:
         target = self._target or Path()
         with target.open("rb") as written:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-        path = data_path(self.like.table, self.sequence, self.part)
+        path = self.store.data_path(self.like.table, self.sequence, self.part)
         columns = tuple(
             replace(column, exact_rows=self._exact[column.column.name], unchanged_rows=0)
             for column in self.like.columns
@@ -170,7 +164,7 @@ def unpublished_part(store: Store, file: LandedFile, sequence: int) -> int:
     """The first number of a part of this batch that no file of the table has."""
     folder = file.path.rsplit("/", 1)[0]
     taken = [name for name in store.names(folder) if name.startswith(f"{sequence:010d}-")]
-    parts = [name.removesuffix(".parquet").rsplit("-", 1)[-1] for name in taken]
+    parts = [name.removesuffix(".parquet").split("-")[1] for name in taken]
     return max((int(part) for part in parts if part.isdecimal()), default=0) + 1
 
 
@@ -190,7 +184,8 @@ def remove_folded(store: Store, reached: Reached) -> tuple[int, int, int]:
         store.remove(manifest_path(number))
     aside = [name for name in store.names(SET_ASIDE) if name.isdecimal() and int(name) <= base]
     for name in aside:
-        store.filesystem.rm(store.full(f"{SET_ASIDE}/{name}"), recursive=True)
+        with store.errors("removing what was set aside"):
+            store.filesystem.rm(store.full(f"{SET_ASIDE}/{name}"), recursive=True)
     named = {file.path for m in manifests(store) for file in (*m.files, *m.beside)}
     files = size = 0
     for path in store.matching(f"{DATA}/*/*/*.parquet"):
@@ -198,7 +193,8 @@ def remove_folded(store: Store, reached: Reached) -> tuple[int, int, int]:
         if path in named or written_for is None or written_for > base:
             continue
         reached("remove")
-        size += int(store.filesystem.size(store.full(path)))
+        with store.errors(f"looking at {path}"):
+            size += int(store.filesystem.size(store.full(path)))
         store.remove(path)
         files += 1
     return len(older), files, size
@@ -211,5 +207,5 @@ def _number_of(path: str) -> int | None:
 
 def physical_schema(store: Store, path: str) -> pa.Schema:
     """The columns that a landed file really has."""
-    with disk_errors(f"reading {path}"), store.filesystem.open(store.full(path), "rb") as opened:
+    with store.opened(path) as opened:
         return pq.read_schema(opened).remove_metadata()

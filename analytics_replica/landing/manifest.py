@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -32,16 +33,14 @@ from analytics_replica.domain.batches import (
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.tables import Column, TableName
 from analytics_replica.errors import LandingBroken, ManifestUnreadable
-from analytics_replica.landing.layout import (
-    FOLDING,
-    MANIFESTS,
-    Store,
-    disk_errors,
-    manifest_path,
-)
+from analytics_replica.landing.disk import disk_errors
+from analytics_replica.landing.layout import FOLDING, MANIFESTS, Store, manifest_path
 
 FORMAT: Final = 1
 """Counts incompatible changes of the manifest's JSON."""
+
+AT_ONCE: Final = 50
+"""Manifests that are asked for together."""
 
 
 def to_json(manifest: Manifest) -> bytes:
@@ -107,14 +106,13 @@ def digested(store: Store, *, after: int = 0) -> Iterator[tuple[Manifest, str]]:
     fewer fields; a base has the digest of the batch that it stands for.
     """
     expected = None
-    for sequence in sequences(store):
-        if sequence <= after:
-            continue
+    ahead = _ReadAhead(store, [number for number in sequences(store) if number > after])
+    for sequence in ahead.sequences:
         if expected is not None and sequence != expected and not was_folded(store, expected):
             raise missing_batch(expected, sequence)
         expected = sequence + 1
         try:
-            yield read_digested(store, sequence)
+            yield _digested(ahead.read(sequence), manifest_path(sequence))
         except LandingBroken:
             if not was_folded(store, sequence):
                 raise
@@ -168,8 +166,7 @@ def last_manifest(store: Store) -> tuple[Manifest, str] | None:
 
 def verify_file(store: Store, file: LandedFile) -> None:
     """LandingBroken, naming the file, unless its bytes are the ones that were landed."""
-    data = store.read(file.path)
-    if len(data) != file.bytes or digest(data) != file.sha256:
+    if store.fingerprint(file.path) != (file.bytes, file.sha256):
         raise LandingBroken(
             what=f"{file.path} is not the file that was landed (its checksum differs).",
             why="Applying it could put wrong rows into staging.",
@@ -178,8 +175,30 @@ def verify_file(store: Store, file: LandedFile) -> None:
         )
 
 
+@dataclass
+class _ReadAhead:
+    """Manifests on the way from an object store, some at once: each alone takes a round trip."""
+
+    store: Store
+    sequences: list[int]
+    _found: dict[int, bytes | None] = field(default_factory=dict)
+
+    def read(self, sequence: int) -> bytes:
+        """The manifest's bytes; LandingBroken if it is not there."""
+        if self.store.local is None and sequence not in self._found:
+            at = self.sequences.index(sequence)
+            some = self.sequences[at : at + AT_ONCE]
+            found = self.store.read_some([manifest_path(number) for number in some])
+            self._found = dict(zip(some, found, strict=True))
+        data = self._found.pop(sequence, None)
+        return self.store.read(manifest_path(sequence)) if data is None else data
+
+
 def _read_digested(store: Store, path: str) -> tuple[Manifest, str]:
-    data = store.read(path)
+    return _digested(store.read(path), path)
+
+
+def _digested(data: bytes, path: str) -> tuple[Manifest, str]:
     manifest = from_json(data, path)
     return manifest, digest(data) if manifest.folded is None else manifest.folded.digest
 

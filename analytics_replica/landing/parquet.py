@@ -29,7 +29,7 @@ from analytics_replica.domain.batches import (
     Op,
 )
 from analytics_replica.domain.tables import TableName
-from analytics_replica.landing.layout import disk_errors
+from analytics_replica.landing.disk import disk_errors
 from analytics_replica.masking.seal import TableSeal, arrow_type_of
 from analytics_replica.masking.treatments import Kind
 from analytics_replica.postgres.types import arrow_type, may_be_unchanged

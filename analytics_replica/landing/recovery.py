@@ -53,7 +53,7 @@ def recover(
     """
     source = settings.replica.source
     dsn = settings.secrets.get(source.dsn)
-    with Store(settings.landing_url).one_writer():
+    with Store.of(settings).one_writer():
         doomed, exists = _judged(settings, dsn)
         must_go = doomed is not None and (doomed.why is not None or replace_slot)
         if doomed is not None and must_go:
@@ -73,7 +73,7 @@ def _judged(settings: Settings, dsn: str) -> tuple[GivenUp | None, bool]:
     with SourceConnection(dsn) as source:
         system = source.identify()
         state = source.read_state(names.slot, names.publication)
-    _require_same_system(Store(settings.landing_url), system.system_identifier)
+    _require_same_system(Store.of(settings), system.system_identifier)
     doomed = given_up(state, names.slot, names.publication, system.flushed)
     require_published(state.agreement(Wanted.of(settings)), every=True)
     return doomed, state.slot is not None

@@ -72,9 +72,7 @@ def resync(
     transaction. A crash leaves what was there before. AlreadyRunning if no capture landed the copy
     within `patience`; it still waits then for the next one. CopyFailed if it was refused.
     """
-    policy = as_landed(
-        Store(settings.landing_url), Policy.from_settings(settings), masking_keys(settings)
-    )
+    policy = as_landed(Store.of(settings), Policy.from_settings(settings), masking_keys(settings))
     _require_listed(policy, tables)
     return copied_again(
         settings,
@@ -102,7 +100,7 @@ def copied_again(
     `together` is the policy of all tables, which it must go with.
     """
     began = clock.now()
-    store = Store(settings.landing_url)
+    store = Store.of(settings)
     begins = stream_begins(store)
     if begins is None:
         raise CopyFailed(
@@ -147,7 +145,7 @@ def _whole_copy(
     keeping = f"{source.slot[:57]}_copy"
     with physical_copy(settings, major, progress, keeping) as copy:
         prove(copy, origin.source, begins)
-        store = Store(settings.landing_url)
+        store = Store.of(settings)
         about = described(store, origin, copy, policy, clock.now())
         with copy_area(store, _name(policy.tables), about, lasting=copy.lasting) as area:
             return area.propose(copy_tables(copy, area, copying))

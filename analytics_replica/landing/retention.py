@@ -19,8 +19,8 @@ from typing import Final
 from analytics_replica.domain.batches import Manifest
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.verdicts import Finding, Verdict
-from analytics_replica.landing.layout import Store
-from analytics_replica.landing.manifest import read_manifest, sequences
+from analytics_replica.landing.layout import Store, manifest_path
+from analytics_replica.landing.manifest import from_json, sequences
 from analytics_replica.settings.schema import Deadlines
 
 ABOUT = "slot retention"
@@ -135,8 +135,13 @@ def slot_health(recent: Sequence[Manifest], now: datetime, allowed: Allowance) -
 
 
 def recent_manifests(store: Store) -> list[Manifest]:
-    """The newest batches, oldest first; empty if nothing was landed."""
-    return [read_manifest(store, sequence) for sequence in sequences(store)[-NEWEST:]]
+    """The newest batches, oldest first; empty if nothing was landed.
+
+    Whatever is folded while they are read is passed over.
+    """
+    paths = [manifest_path(sequence) for sequence in sequences(store)[-NEWEST:]]
+    read = zip(paths, store.read_some(paths), strict=True)
+    return [from_json(data, path) for path, data in read if data is not None]
 
 
 def check_slot_retention(store: Store, now: datetime, allowed: Allowance) -> Verdict:

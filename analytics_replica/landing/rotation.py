@@ -54,7 +54,7 @@ def rotate(
     all tables in one transaction. Nothing to do changes nothing. A crash leaves the old tokens
     everywhere, and repeating it completes it. Errors are those of a resync.
     """
-    store, keys = Store(settings.landing_url), masking_keys(settings)
+    store, keys = Store.of(settings), masking_keys(settings)
     policy = as_active(store, Policy.from_settings(settings), keys)
     tables = keyed_tables(policy)
     if not tables or landed_key(store, policy) in (None, keys.active):

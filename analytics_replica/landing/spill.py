@@ -24,7 +24,8 @@ import pyarrow.ipc
 from analytics_replica.domain.batches import COMMITTED_AT, LSN, ORDINAL
 from analytics_replica.domain.tables import TableName
 from analytics_replica.landing.beside import BesideSeal, plain
-from analytics_replica.landing.layout import Store, disk_errors
+from analytics_replica.landing.disk import disk_errors
+from analytics_replica.landing.layout import Store
 from analytics_replica.landing.points import Reached
 from analytics_replica.masking.seal import TableSeal
 from analytics_replica.source.pgoutput import StreamCommit

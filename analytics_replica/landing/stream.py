@@ -205,7 +205,7 @@ class _Stream:
         if busy or work.last is None or self.complete_to <= work.confirmable:
             return
         if self.course.is_silence_due(self.looked, now):
-            record_silence(work.store, work.last[1], self.complete_to)
+            record_silence(work.store, work.last[1], self.complete_to, now)
             work.silent_to, self.looked = self.complete_to, now
 
     def _took(self, step: Step) -> bool:

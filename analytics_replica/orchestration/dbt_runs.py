@@ -33,14 +33,17 @@ from analytics_replica.orchestration.project import (
 )
 from analytics_replica.orchestration.resources import OfflineDbt, Replica
 from analytics_replica.orchestration.translator import ReplicaTranslator
-from analytics_replica.postgres.connect import connect
+from analytics_replica.postgres.connect import Connection, connect
+from analytics_replica.serving.as_of import AsOf, rows_of, staging_of, write_as_of
 from analytics_replica.serving.editions import (
     Edition,
     build_edition,
     ensure_serving_schema,
     published_edition,
 )
+from analytics_replica.serving.views import views_of_manifest
 from analytics_replica.staging import ledger
+from analytics_replica.staging.freshness import freshness_of, landing_evidence, with_ledger
 from analytics_replica.staging.ledger import Ledger
 
 BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
@@ -76,6 +79,7 @@ class DbtRuns:
             ensure_serving_schema(conn)
             edition = build_edition(conn)
             known = ledger.read(conn)
+            told = self._as_of(conn)
             target = build_target(self.project, edition)
             (target / RESULTS).unlink(missing_ok=True)
             events = DbtEvents(
@@ -91,6 +95,9 @@ class DbtRuns:
             invocation = self._start(BUILD, edition, target)
             for message in unheard(invocation.stream_raw_events()):
                 yield from events.of(message)
+            invocation.process.wait()
+            if _results(invocation.target_path) and not _unbuilt(invocation):
+                write_as_of(conn, edition, told)
         _require_built(invocation, edition)
 
     def check(self) -> Iterator[Event]:
@@ -109,6 +116,13 @@ class DbtRuns:
                     yield event
             if invocation.process.wait() != 0 and not _results(invocation.target_path):
                 raise _dbt_died(invocation)
+
+    def _as_of(self, conn: Connection) -> tuple[AsOf, ...]:
+        """How fresh staging is now, for those who will read what is built from it."""
+        replica, settings = self.replica, self.replica.settings
+        evidence = with_ledger(landing_evidence(settings, replica.clock.now()), conn).of_staging()
+        found = {settings.staging_name(t): freshness_of(t, evidence) for t in settings.tables}
+        return rows_of(found, staging_of(self.manifest, views_of_manifest(self.manifest)))
 
     def _start(self, args: tuple[str, ...], edition: Edition, target: Path) -> DbtCliInvocation:
         # Without the context, which would narrow the build to what was selected.
@@ -167,7 +181,7 @@ def _require_built(invocation: DbtCliInvocation, edition: Edition) -> None:
     if invocation.process.wait() == 0:
         return
     results = _results(invocation.target_path)
-    broken = {_name(r): str(r["message"]) for r in results if r["status"] == "error"}
+    broken = _unbuilt(invocation)
     failed = [_name(result) for result in results if result["status"] == "fail"]
     kept = f"{edition} is kept as it is and is not published; readers keep the last edition."
     if broken:
@@ -186,6 +200,12 @@ def _require_built(invocation: DbtCliInvocation, edition: Edition) -> None:
             "the night again.",
         )
     raise _dbt_died(invocation)
+
+
+def _unbuilt(invocation: DbtCliInvocation) -> dict[str, str]:
+    """What could not be built, and why; whatever dbt could not even begin is not there."""
+    results = _results(invocation.target_path)
+    return {_name(r): str(r["message"]) for r in results if r["status"] == "error"}
 
 
 def _dbt_died(invocation: DbtCliInvocation) -> ReplicaError:

@@ -23,6 +23,7 @@ from analytics_replica.serving.editions import Edition
 from analytics_replica.serving.history import Publication
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging.apply import ApplyReport
+from analytics_replica.staging.freshness import Freshness, Mark, seconds_behind
 from analytics_replica.staging.ledger import AppliedTable, Ledger
 
 DURATION: Final = "duration_s"
@@ -34,6 +35,9 @@ DURATIONS: Final = "durations_s"
 EDITION: Final = "edition"
 POSITION: Final = "position"
 AS_OF: Final = "data as of"
+
+BEHIND: Final = "seconds_behind"
+"""Seconds since the layer was known to contain all that production had committed."""
 
 Metadata = Mapping[str, Any]
 
@@ -136,6 +140,22 @@ def of_published(done: Publication, as_of: Any, durations: Mapping[str, float]) 
         "views": len(done.models),
         DURATIONS: dg.MetadataValue.json(dict(durations)),
     }
+
+
+def of_freshness(found: Freshness, mark: Mark | None, now: datetime) -> Metadata:
+    """Whether the table moves, and how far behind `mark` is; Dagster draws the seconds."""
+    behind = seconds_behind(mark, now)
+    told: dict[str, Any] = {
+        "standing": found.standing.value,
+        "standing because": found.reason or "the newest batch has changes of it",
+    }
+    if behind is not None:
+        told[BEHIND] = round(behind, 3)
+    if found.captured is not None:
+        told["captured to"] = str(found.captured.position)
+    if found.landed is not None:
+        told["last change"] = _when(found.landed.committed_at)
+    return told
 
 
 def lineage(settings: Settings, table: TableName, columns: Iterable[str]) -> dg.TableColumnLineage:

@@ -99,12 +99,17 @@ def dbt_environment(settings: Settings, edition: Edition) -> dict[str, str]:
 
 
 def kept_from_dbt(settings: Settings) -> frozenset[str]:
-    """Variables that dbt does not get: masking keys, production's DSNs, the alerts' channels.
+    """Variables that dbt does not get: masking keys, production's DSNs, alerts, landing's.
 
     A model can read every variable (`env_var`) and write it into gold, or into dbt's artifacts.
     """
     replica = settings.replica
-    others = (replica.source.dsn, replica.source.physical_copy, *replica.alerts.channels.values())
+    others = (
+        replica.source.dsn,
+        replica.source.physical_copy,
+        *replica.alerts.channels.values(),
+        *replica.landing.secrets.values(),
+    )
     named = {variable.env for variable in others if variable is not None}
     return key_variables(replica.masking) | (named - {replica.warehouse.dsn.env})
 

@@ -45,7 +45,7 @@ class Replica:
     @property
     def store(self) -> Store:
         """Landing."""
-        return Store(self.settings.landing_url)
+        return Store.of(self.settings)
 
 
 def replica_of(definitions: dg.Definitions) -> Replica:

@@ -62,6 +62,13 @@ class Settings:
         url = self.replica.landing.url
         return url if "://" in url else str(self.path(Path(url)))
 
+    @property
+    def landing_options(self) -> dict[str, Any]:
+        """What landing's fsspec driver is told; SettingsInvalid if a secret is not set."""
+        landing = self.replica.landing
+        secrets = {name: self.secrets.get(at) for name, at in landing.secrets.items()}
+        return {**landing.options, **secrets}
+
     def line_of(self, table: TableName, column: str | None = None) -> int:
         """The line of replica.yaml that says what happens to the table, or to its column."""
         written = next(w for w in self.replica.tables if TableName.parse(w) == table)

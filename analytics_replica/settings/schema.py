@@ -6,9 +6,11 @@ files or the environment (load.py). The models are frozen and refuse unknown key
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -20,6 +22,9 @@ from analytics_replica.settings.rules import (
     Region,
     keeps_anything,
 )
+
+SECRET: Final = re.compile(r"(^|_)(key|secret|token|password|credential|sas)")
+"""Names of drivers' options whose values nobody may read in a file."""
 
 
 class _Part(BaseModel):
@@ -122,11 +127,32 @@ class Landing(_Part):
     """Where batches live: masked Parquet files and their manifests."""
 
     url: str
-    """An fsspec URL or a path (relative to this file)."""
+    """An fsspec URL (`s3://bucket/prefix`) or a path (relative to this file)."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What the URL's fsspec driver is told, without secrets: `endpoint_url`, `client_kwargs`, …"""
+    secrets: dict[str, FromEnvironment] = Field(default_factory=dict)
+    """Driver option (`key`, `secret`) → its variable. Default: the driver looks by itself."""
     retention_days: int = Field(default=30, ge=1)
     """How long batches are kept before they are folded: then deleted rows are in no file."""
     batch_rows: int = Field(default=200_000, ge=1)
     """A batch ends at the first commit after this many changes; bounds what a crash repeats."""
+
+    @model_validator(mode="after")
+    def _secrets_are_not_written(self) -> Landing:
+        if "@" in self.url.partition("://")[2].split("/", 1)[0]:
+            raise ValueError("`url` holds credentials; name their variables in `landing.secrets`")
+        if odd := sorted(key for key in _keys_of(self.options) if SECRET.search(key.lower())):
+            raise ValueError(f"option {odd[0]!r} is a secret; name its variable in `secrets`")
+        if "://" not in self.url and (self.options or self.secrets):
+            raise ValueError("`options` and `secrets` belong to a URL, not to a path")
+        return self
+
+
+def _keys_of(options: object) -> Iterator[str]:
+    if isinstance(options, dict):
+        for key, value in options.items():
+            yield str(key)
+            yield from _keys_of(value)
 
 
 class Warehouse(_Part):

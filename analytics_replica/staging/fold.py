@@ -100,7 +100,7 @@ def fold(
     """
     began = clock.now()
     before = before or began - timedelta(days=settings.replica.landing.retention_days)
-    store = Store(settings.landing_url)
+    store = Store.of(settings)
     dsn = settings.secrets.get(settings.replica.warehouse.dsn)
     with one_folder(store), advisory_lock(dsn, REBUILD), advisory_lock(dsn, APPLY):
         with connect(dsn, application="analytics-replica fold") as conn:

@@ -144,7 +144,7 @@ class _Rebuild:
         )
 
     def _target(self) -> Upto:
-        store = Store(self.settings.landing_url)
+        store = Store.of(self.settings)
         if self.asked.as_of is not None:
             return upto(store, self.asked.as_of)
         with connection(self.side.dsn, application="analytics-replica rebuild") as opened:

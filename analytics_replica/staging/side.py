@@ -59,7 +59,7 @@ class Side:
     @property
     def store(self) -> Store:
         """Landing's files."""
-        return Store(self.settings.landing_url)
+        return Store.of(self.settings)
 
     @property
     def contains(self) -> Upto:

@@ -127,7 +127,7 @@ def workbench_of(settings: Settings) -> AbstractContextManager[Workbench]:
                 next="Make the directory, or correct `spill_directory` in replica.yaml.",
             )
     return workbench(
-        Store(settings.landing_url),
+        Store.of(settings),
         memory_limit_bytes=warehouse.memory_mb * MEGABYTE,
         spill_directory=place,
     )

@@ -51,7 +51,7 @@ seal.TableSeal.apply = broken
 """
 DISK = """
 import errno
-from analytics_replica.landing.layout import disk_errors
+from analytics_replica.landing.disk import disk_errors
 from analytics_replica.masking import seal
 def broken(self, texts):
     with disk_errors("writing a batch"):

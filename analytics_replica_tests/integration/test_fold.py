@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from analytics_replica.domain.batches import LandedColumn
+from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.verdicts import Outcome
 from analytics_replica.errors import AlreadyRunning, LandingBroken
@@ -138,7 +139,7 @@ def test_a_fold_up_to_the_newest_batch_keeps_position_and_silence(
 ) -> None:
     before = last_manifest(landing.store)
     assert before is not None
-    record_silence(landing.store, before[1], Lsn(0x580))
+    record_silence(landing.store, before[1], Lsn(0x580), SystemClock().now())
     folded(landing, warehouse, 5)
     after = last_manifest(landing.store)
     assert after is not None

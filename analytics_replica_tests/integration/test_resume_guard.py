@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.landing.contiguity import check_contiguity
 from analytics_replica.landing.layout import manifest_path
@@ -200,10 +201,10 @@ def test_silence_that_capture_recorded_needs_no_log_and_no_other_record_counts(
     made.production.execute("create table elsewhere ()")  # a commit, though nothing of ours
     advance(made)
     confirmed = Lsn.parse(str(state(made, "confirmed_flush_lsn")))
-    record_silence(made.store, "of another manifest", confirmed)
+    record_silence(made.store, "of another manifest", confirmed, SystemClock().now())
     stops(made, 34, GAP)
-    record_silence(made.store, found[1], Lsn(confirmed.value - 8))
+    record_silence(made.store, found[1], Lsn(confirmed.value - 8), SystemClock().now())
     write(made, 2)
-    record_silence(made.store, found[1], confirmed)
+    record_silence(made.store, found[1], confirmed, SystemClock().now())
     captured(made)
     assert landed(made) == [0, 1, 2]

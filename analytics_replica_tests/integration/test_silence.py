@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics_replica.domain.batches import SourceIdentity
+from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.errors import DemoError
 from analytics_replica.landing.layout import Store
@@ -249,8 +250,8 @@ def test_what_cannot_be_looked_through_is_not_silent(running: Database) -> None:
 def test_recorded_silence_counts_only_after_the_batch_that_it_continues(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     assert silent_upto(store, "a") is None
-    record_silence(store, "a", Lsn(64))
-    record_silence(store, "a", Lsn(128))
+    record_silence(store, "a", Lsn(64), SystemClock().now())
+    record_silence(store, "a", Lsn(128), SystemClock().now())
     assert silent_upto(store, "a") == Lsn(128)
     assert silent_upto(store, "b") is None
     (tmp_path / PATH).write_text('{"format": 1, "after": "a"')

@@ -66,6 +66,21 @@ def test_after_a_good_night_analysts_read_masked_gold(club: House) -> None:
     assert all("@example.com" in str(token) and len(str(token)) == 44 for (token,) in tokens)
 
 
+def test_after_a_good_night_analysts_read_up_to_when_it_is_complete(club: House) -> None:
+    told = club.gold(
+        "select layer, name, state, data_as_of is not null, position = max(position) over () "
+        "from analytics.data_as_of order by 1, 2"
+    )
+    moves = {state for _, _, state, _, _ in told}
+    assert [row[:2] for row in told] == [
+        ("gold", "member_fees"),
+        ("staging", "members"),
+        ("staging", "visits"),
+    ]
+    assert moves <= {"current", "no changes"}
+    assert {row[3:] for row in told} == {(True, True)}
+
+
 def test_every_layer_shows_rows_columns_lineage_and_position(
     club: House, instance: dg.DagsterInstance
 ) -> None:
@@ -81,6 +96,9 @@ def test_every_layer_shows_rows_columns_lineage_and_position(
     assert lineage.deps_by_column["email"][0].asset_key == dg.AssetKey(["raw", "members"])
     assert "email_token" in gold["dagster/column_lineage"].deps_by_column
     assert {"from LSN", "to LSN", "duration_s", "transactions"} <= raw.keys()
+    for metadata in (raw, staging):
+        assert isinstance(metadata["seconds_behind"], float)
+        assert metadata["standing"] in ("current", "no changes")
     assert ready["edition"] == gold["edition"]
     assert ready["position"] == staging["position"]
     seconds = ready["durations_s"]

@@ -65,7 +65,7 @@ class Pipeline:
     @property
     def store(self) -> Store:
         """Landing's files."""
-        return Store(self.settings.landing_url)
+        return Store.of(self.settings)
 
     def prepare(self) -> None:
         """Runs the DBA's script on production."""

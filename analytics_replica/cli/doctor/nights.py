@@ -56,6 +56,6 @@ def nights(settings: Settings, last: Manifest | None, clock: Clock) -> Iterator[
 def _slot(settings: Settings, clock: Clock) -> Verdict:
     allowed = Allowance.of(settings.replica.deadlines)
     try:
-        return check_slot_retention(Store(settings.landing_url), clock.now(), allowed)
+        return check_slot_retention(Store.of(settings), clock.now(), allowed)
     except LandingError:
         return unknown(ABOUT, "landing is broken")

@@ -16,8 +16,9 @@ from analytics_replica.cli.doctor.answers import Figures, fine, judged, unknown
 from analytics_replica.domain.verdicts import Verdict
 from analytics_replica.errors import LandingFull
 from analytics_replica.landing.contiguity import check_contiguity
+from analytics_replica.landing.disk import disk_errors
 from analytics_replica.landing.landed_keys import as_landed
-from analytics_replica.landing.layout import Store, disk_errors
+from analytics_replica.landing.layout import Store
 from analytics_replica.masking.key_versions import checks_of
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.binaries import binaries_of
@@ -49,7 +50,7 @@ def first_copy(settings: Settings, preflight: Verdict) -> Verdict:
 
 def landing(settings: Settings) -> Iterator[Verdict]:
     """Whether batches can be written, and whether those that are there are whole."""
-    store = Store(settings.landing_url)
+    store = Store.of(settings)
     writable = judged(LANDING, lambda: _writable(store))
     yield writable
     if not writable.passed:
@@ -77,6 +78,7 @@ def _writable(store: Store) -> Figures:
     base = store.local
     if base is None:
         store.names("manifests")
+        store.require_exclusive()
         return {"url": store.url}
     nearest = _existing(base)
     with disk_errors("looking at landing"):

@@ -19,7 +19,8 @@ from analytics_replica.domain.clock import SystemClock
 from analytics_replica.domain.lsn import Lsn
 from analytics_replica.domain.verdicts import Verdict
 from analytics_replica.errors import LandingError, ReplicaError
-from analytics_replica.landing.layout import Store, disk_errors
+from analytics_replica.landing.disk import disk_errors
+from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import last_manifest
 from analytics_replica.landing.silence import silent_upto
 from analytics_replica.settings.load import Settings
@@ -56,7 +57,7 @@ def _last(settings: Settings) -> tuple[Manifest | None, Lsn | None]:
 
     None also if landing is broken, which `landing` reports.
     """
-    store = Store(settings.landing_url)
+    store = Store.of(settings)
     try:
         with disk_errors("reading landing"):
             found = last_manifest(store)

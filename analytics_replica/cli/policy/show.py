@@ -63,7 +63,7 @@ def show_command(
 
 
 def _rows(settings: Settings) -> Iterator[dict[str, Any]]:
-    policy, known = Policy.from_settings(settings), known_tables(Store(settings.landing_url))
+    policy, known = Policy.from_settings(settings), known_tables(Store.of(settings))
     for table, columns in policy.tables.items():
         types = {c.name: c for c in known[table].columns} if table in known else {}
         for name, done in columns.items():

@@ -81,7 +81,7 @@ def production_of(
         dsn = settings.secrets.get(settings.replica.source.physical_copy)
         tables, relations = _catalog_of(dsn)
         return Production(tables, whole=True, relations=relations)
-    return Production(known_tables(Store(settings.landing_url)), whole=False)
+    return Production(known_tables(Store.of(settings)), whole=False)
 
 
 def table_named(written: str) -> TableName:

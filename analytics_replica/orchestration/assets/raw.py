@@ -18,6 +18,7 @@ from analytics_replica.orchestration.failures import explained
 from analytics_replica.orchestration.resources import ReplicaResource, capture_lock
 from analytics_replica.orchestration.translator import PLATFORM
 from analytics_replica.settings.load import Settings
+from analytics_replica.staging.freshness import freshness_of, landing_evidence
 
 RETRIES = dg.RetryPolicy(
     max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
@@ -41,11 +42,17 @@ def raw_assets(settings: Settings) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         with explained(context), capture_lock(lambda: replica.warehouse_dsn, context.log):
             done = capture(replica.settings, replica.clock, progress=replica.progress)
+            now = replica.clock.now()
+            evidence = landing_evidence(replica.settings, now)
+            fresh = {table: freshness_of(table, evidence) for table in settings.tables}
             yield from report(
                 context,
                 {
-                    keys.raw(settings, table): metadata.of_captured(done, table)
-                    for table in settings.tables
+                    keys.raw(settings, table): {
+                        **metadata.of_captured(done, table),
+                        **metadata.of_freshness(found, found.captured, now),
+                    }
+                    for table, found in fresh.items()
                 },
             )
 

@@ -20,6 +20,7 @@ from analytics_replica.orchestration.history import durations_of
 from analytics_replica.orchestration.resources import ChainResource, Replica, ReplicaResource
 from analytics_replica.orchestration.translator import PLATFORM
 from analytics_replica.postgres.connect import connect
+from analytics_replica.serving import as_of
 from analytics_replica.serving.grants import apply_grants
 from analytics_replica.serving.publish import publish
 from analytics_replica.serving.views import views_of_manifest
@@ -76,7 +77,7 @@ def _publish(
         done = publish(
             conn,
             candidate.edition,
-            views_of_manifest(manifest),
+            (*views_of_manifest(manifest), as_of.VIEW),
             position=candidate.position,
             actor="dagster",
             reason=f"run {context.run.run_id}",

@@ -21,6 +21,7 @@ from analytics_replica.postgres.connect import connection
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import ledger
 from analytics_replica.staging.apply import apply_pending
+from analytics_replica.staging.freshness import freshness_of, landing_evidence, with_ledger
 
 
 def staging_assets(settings: Settings) -> dg.AssetsDefinition:
@@ -38,13 +39,19 @@ def staging_assets(settings: Settings) -> dg.AssetsDefinition:
         with explained(context):
             chain.hold()
             done = apply_pending(replica.settings, replica.clock, progress=replica.progress)
+            now = replica.clock.now()
             with connection(replica.warehouse_dsn) as opened:
                 known = ledger.read(opened)
+                evidence = with_ledger(landing_evidence(replica.settings, now), opened)
+            fresh = {t: freshness_of(t, evidence.of_staging()) for t in settings.tables}
             yield from report(
                 context,
                 {
-                    keys.staging(settings, table): metadata.of_applied(settings, done, known, table)
-                    for table in settings.tables
+                    keys.staging(settings, table): {
+                        **metadata.of_applied(settings, done, known, table),
+                        **metadata.of_freshness(found, found.applied, now),
+                    }
+                    for table, found in fresh.items()
                 },
             )
 

@@ -105,9 +105,9 @@ def _count_in(path: Path, wanted: Sequence[bytes]) -> tuple[int, int]:
 
 def _others(store: Store, named: set[str]) -> list[str]:
     """Files that no manifest names, by the address that DuckDB reads."""
-    folders = [store.local] if store.local is not None else []
+    folders = [store.home]
     copies = copies_folder(store)
-    if copies.is_dir() and (store.local is None or not copies.is_relative_to(store.local)):
+    if copies.is_dir() and not copies.is_relative_to(store.home):
         folders.append(copies)
     found = [
         path
@@ -117,7 +117,10 @@ def _others(store: Store, named: set[str]) -> list[str]:
     ]
     if store.local is None:
         orphans = (path for path in store.matching("data/*/*/*.parquet") if path not in named)
-        return [str(store.filesystem.unstrip_protocol(store.full(path))) for path in orphans]
+        return [
+            *(str(path) for path in found),
+            *(str(store.filesystem.unstrip_protocol(store.full(path))) for path in orphans),
+        ]
     return [str(path) for path in found]
 
 

@@ -97,7 +97,7 @@ def verify_erasure(
     if a store could not be read. Changes nothing; holds no lock. SettingsInvalid if the table, a
     column or a value cannot be.
     """
-    store = Store(settings.landing_url)
+    store = Store.of(settings)
     known = list(manifests(store))
     policy, keys = Policy.from_settings(settings), masking_keys(settings)
     person = _person(request, known, policy, keys)
@@ -157,9 +157,7 @@ def digest_of(body: Mapping[str, Any]) -> str:
 
 def key_of(settings: Settings, table: TableName) -> tuple[str, ...]:
     """The names of the table's key columns in order, as it was landed last."""
-    return tuple(
-        c.name for c in key_columns(_landed(manifests(Store(settings.landing_url)), table))
-    )
+    return tuple(c.name for c in key_columns(_landed(manifests(Store.of(settings)), table)))
 
 
 @dataclass(frozen=True)
