@@ -1,7 +1,7 @@
 """One attempt at an apply: everything that happens inside its transaction, in order.
 
 Here: the order, what the ledger is told of each table, and which tables stand still. Not here:
-what a table's events mean (compact.py, lineage.py), how rows get in (merge.py, multiset.py).
+what a table's events mean (compact.py, lineage.py), how rows get in (memories.py).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from analytics_replica.landing.manifest import verify_file
 from analytics_replica.postgres.identifiers import compose
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import bookkeeping, ddl
-from analytics_replica.staging.compact import Events, open_events
+from analytics_replica.staging.compact import Events
 from analytics_replica.staging.identity import follow_identity, require_no_hole
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State, read_ledger
-from analytics_replica.staging.merge import Changes, merge
-from analytics_replica.staging.multiset import merge_multiset
-from analytics_replica.staging.plans import NEVER_COPIED, Plan, carry_out, plan_table
+from analytics_replica.staging.memories import Memories, open_memories
+from analytics_replica.staging.merge import Changes
+from analytics_replica.staging.plans import NEVER_COPIED, Plan, plan_table
 from analytics_replica.staging.quarantine import REFUSALS, quarantined
 from analytics_replica.staging.roster import follow_settings
 from analytics_replica.staging.shapes import Shape, remembered, shape_of
@@ -87,7 +87,8 @@ def attempt(work: Work, refused: Mapping[TableName, WarehouseError]) -> Done:
         if not todo.batches:
             return Done(before, 0, {})
         before = follow_settings(within, work.settings, before)
-        tables = _Tables(work, bench, within, before, todo, dict(refused))
+        memories = open_memories(within, work.settings, before, todo)
+        tables = _Tables(work, bench, within, before, todo, dict(refused), memories)
         changes = tables.apply()
         bookkeeping.write_ledger(within, todo.advanced(before), work.clock.now())
         return Done(read_ledger(within.rows), len(todo.batches), changes)
@@ -103,6 +104,7 @@ class _Tables:
     before: Ledger
     todo: Pending
     refused: dict[TableName, WarehouseError]
+    memories: Memories
     identities: dict[TableName, CatalogTable | None] = field(default_factory=dict)
 
     def apply(self) -> dict[TableName, Changes]:
@@ -121,6 +123,7 @@ class _Tables:
             except BaseException:
                 verifying.shutdown(wait=False, cancel_futures=True)
                 raise
+        self.memories.finish(changes, self.refused, self._now)
         self.work.progress("apply", len(order), len(order))
         for table, cause in self.refused.items():
             bookkeeping.write_table(self.within, self._refusal(table, cause), self._now)
@@ -149,11 +152,12 @@ class _Tables:
         rules = self.work.settings.tables[table].columns
         return {column for column, rule in rules.items() if rule != "drop"}
 
-    def _plans(self) -> dict[TableName, tuple[Shape, Plan]]:
+    def _plans(self) -> dict[TableName, tuple[Shape, Plan, Plan | None]]:
         self._identify()
         schema = self.work.settings.replica.warehouse.staging_schema
         held = ddl.held_tables(self.within, schema)
-        planned: dict[TableName, tuple[Shape, Plan]] = {}
+        self.memories.follow_settings(held, self.refused)
+        planned: dict[TableName, tuple[Shape, Plan, Plan | None]] = {}
         for table, window in self.todo.windows.items():
             if table in self.refused:
                 continue
@@ -162,27 +166,26 @@ class _Tables:
             try:
                 _require_complete(window, known)
                 shape = shape_of(window)
+                copied = window.copied_at is not None
                 plan = plan_table(
                     self.within,
                     target,
                     shape,
                     held.get(target.name),
                     known=known,
-                    copied=window.copied_at is not None,
+                    copied=copied,
                 )
+                past = self.memories.plan(shape, copied=copied)
             except REFUSALS as cause:
                 self.refused[table] = cause
             else:
-                planned[table] = shape, plan
+                planned[table] = shape, plan, past
         return planned
 
-    def _apply(self, table: TableName, shape: Shape, plan: Plan) -> Changes:
+    def _apply(self, table: TableName, shape: Shape, plan: Plan, past: Plan | None) -> Changes:
         window = self.todo.windows[table]
-        events = open_events(self.bench, window, shape)
         try:
-            carry_out(self.within, plan, shape)
-            brought = merge if shape.key else merge_multiset
-            changes = brought(self.within, events, plan)
+            events, changes = self.memories.merge(self.bench, window, shape, plan, past)
             if plan.create:
                 ddl.finish_table(self.within, plan.target, shape)
         except REFUSALS as cause:
