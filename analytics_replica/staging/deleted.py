@@ -49,9 +49,12 @@ _DROP: Final = (
 )
 
 _LAST: Final = """
-(select * from lived
- window w as (partition by {key})
- qualify lsn = max(lsn) over w or lsn = max(lsn) filter (where live) over w)
+-- each key as it last lived, and when it was gone after that (or at all)
+(select * from (
+    select *, coalesce(max(lsn) filter (where live) over (partition by {key}), -1) as last
+    from lived
+ )
+ qualify lsn = last or lsn = min(lsn) filter (where lsn > last) over (partition by {key}))
 """
 
 _REVIVE: Final = """
