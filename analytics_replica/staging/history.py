@@ -150,7 +150,9 @@ class Histories:
             if known.state is not State.OK or not self._is_behind(source):
                 continue
             present = present or ddl.held_tables(self.within, staging)
-            target, held = self._target(source), present[known.staging_name]
+            target, held = self._target(source), present.get(known.staging_name)
+            if held is None or not held.key:
+                continue  # the table's next changes say what is wrong
             columns = [column.name for column in known.columns]
             new = target.name not in self.held
             at = TableName(staging, known.staging_name)
@@ -169,6 +171,8 @@ class Histories:
                 continue
             target = self._target(source)
             keys = keys or ddl.held_tables(self.within, target.schema)
+            if target.name not in keys:
+                continue
             key = [column for column in keys[target.name].key if column != LSN]
             remove_versions(self.within, target, key, forget_before(self.settings, source, now))
             self.within.execute(_MARK, source.schema, source.name, batch)

@@ -16,6 +16,7 @@ from datetime import datetime
 from analytics_replica.domain.tables import TableName
 from analytics_replica.errors import WarehouseError
 from analytics_replica.settings.load import Settings
+from analytics_replica.staging import ddl
 from analytics_replica.staging.compact import Events, open_events
 from analytics_replica.staging.ddl import HeldTable
 from analytics_replica.staging.deleted import add_marks, drop_marks, keeps_deleted, merge_keeping
@@ -114,10 +115,12 @@ class Memories:
         still = {t for t, known in self.before.tables.items() if known.state is State.OK}
         followed = {*applied, *(still - {*applied, *refused})}
         self.histories.finish(followed, self.todo.batches[-1].sequence, now)
+        keeping = [t for t in sorted(followed) if t in self.settings.tables and self._keeps(t)]
         schema = self.settings.replica.warehouse.staging_schema
-        for source in sorted(followed):
-            if source in self.settings.tables and self._keeps(source):
-                target = TableName(schema, self.settings.staging_name(source))
+        held = ddl.held_tables(self.within, schema) if keeping else {}
+        for source in keeping:
+            target = TableName(schema, self.settings.staging_name(source))
+            if target.name in held and keeps_deleted(held[target.name]):
                 remove_rows(self.within, target, forget_before(self.settings, source, now))
 
     def _keeps(self, source: TableName) -> bool:

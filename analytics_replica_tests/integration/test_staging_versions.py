@@ -129,9 +129,13 @@ def test_a_rebuild_keeps_versions_that_landing_has_forgotten(
     for file in sorted((tmp_path / "landing").glob("**/*")):
         if file.is_file() and ("00000001" in file.name or "00000002" in file.name):
             file.unlink()
-    before = _versions(warehouse)
     rebuild(landing.settings(warehouse), SystemClock())
-    assert _versions(warehouse) == before
+    assert _versions(warehouse) == [
+        (1, "Oslo", "0/FF", "0/110", False),
+        (1, "Lima", "0/110", None, False),
+        (2, "Bergen", "0/FF", None, False),
+        (3, "Turku", "0/FF", None, False),
+    ]
 
 
 def test_a_history_that_is_switched_on_begins_with_staging(
@@ -230,6 +234,21 @@ def test_a_table_without_a_key_stands_still_and_says_which_line_is_wrong(
     assert list(reasons) == [LOG.table]
     assert "has no key" in reasons[LOG.table]
     assert shown(warehouse, "staging.people") == [("1", "Oslo", None)]
+
+
+@pytest.mark.parametrize("option", [{"history": True}, {"deleted": "keep"}])
+def test_tables_that_cannot_remember_do_not_stop_the_others_while_nothing_changes(
+    option: dict[str, Any], tmp_path: Path, warehouse: Database
+) -> None:
+    landing = Landing(tmp_path, (PEOPLE, LOG))
+    landing.copy("0/100", {PEOPLE: "id | city | bio\n1 | Oslo |", LOG: "at | line"})
+    landing.apply(warehouse)
+    warehouse.execute("drop table staging.people")
+    landing.options = {PEOPLE.name: option, LOG.name: option}
+    landing.stream("0/200")
+    landing.apply(warehouse)
+    landing.stream("0/300", {LOG: "lsn | op | at | line\n0/210 | insert | 2026-01-01 | on"})
+    assert list(landing.apply(warehouse).quarantined) == [LOG.table]
 
 
 @pytest.mark.parametrize(
