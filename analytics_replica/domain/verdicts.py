@@ -57,6 +57,19 @@ class Verdict:
         """CANNOT_TELL, because of these reasons."""
         return cls(about, Outcome.CANNOT_TELL, reasons, figures)
 
+    def joined(self, other: Verdict, prefix: str) -> Verdict:
+        """Both judgements as one: FAIL beats CANNOT_TELL, which beats PASS.
+
+        The other's figures are named with the prefix.
+        """
+        worst = (Outcome.FAIL, Outcome.CANNOT_TELL, Outcome.PASS)
+        return Verdict(
+            self.about,
+            min(self.outcome, other.outcome, key=worst.index),
+            self.findings + other.findings,
+            {**self.figures, **{prefix + name: figure for name, figure in other.figures.items()}},
+        )
+
     def summary(self) -> str:
         """One line for people: the outcome and the first findings."""
         shown = "; ".join(str(f) for f in self.findings[:3])

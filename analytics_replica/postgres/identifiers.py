@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -124,3 +124,9 @@ def compose(template: str, **parts: Sql) -> Sql:
     if not all(isinstance(part, Sql) for part in parts.values()):
         raise TypeError("only Sql fits a template")
     return Sql(template.format(**{key: part.text for key, part in parts.items()}))
+
+
+def compose_of(template: str, parts: Mapping[str, Sql]) -> Sql:
+    """As `compose`, with those of the parts that the template names."""
+    wanted = {field for _, field, _, _ in string.Formatter().parse(template)}
+    return compose(template, **{key: part for key, part in parts.items() if key in wanted})

@@ -63,16 +63,20 @@ def apply_grants(
     analyst: str = "analyst",
     engineer: str = "analytics_engineer",
     staging: str = "staging",
+    history: str | None = None,
 ) -> Verdict:
     """The analyst reads schema analytics and nothing else of ours; the engineer reads all layers.
 
-    Also for tables and views that we create later. Repeatable; commits. FAIL names a role or
+    Also for tables and views that we create later. `history` is a schema that may be absent: no
+    table may have a history yet. Repeatable; commits. FAIL names a role or
     schema that does not exist: what concerns the others is applied all the same.
     """
     private = [staging, *(edition.value for edition in Edition)]
     with conn.cursor() as cursor:
         schemas = _present(cursor, "select nspname from pg_namespace")
         roles = _present(cursor, "select rolname from pg_roles")
+        if history in schemas:
+            private.append(history)
         faults = [
             Finding(schema, "this schema does not exist yet")
             for schema in (*private, ANALYTICS)

@@ -121,6 +121,30 @@ class TableRules(_Part):
     """The table's name in staging; default: its own. Needed when two schemas share a name."""
     append_only: bool = False
     """Kept as a log of inserted rows: updates and deletes are not seen. For tables without key."""
+    deleted: Literal["remove", "keep"] = "remove"
+    """keep: rows that production deleted stay in staging, marked with when. For tables with key."""
+    history: bool = False
+    """Every version of every row is kept, in a table of its own. For tables with a key."""
+    deleted_days: int | None = Field(default=None, ge=0)
+    """How long both tell of a deleted row; default: landing.retention_days."""
+
+    @property
+    def remembers(self) -> bool:
+        """True if deleted rows are told of."""
+        return self.history or self.deleted == "keep"
+
+    def days_of_deleted(self, landing: Landing) -> int:
+        """How many days a deleted row is told of."""
+        return landing.retention_days if self.deleted_days is None else self.deleted_days
+
+    @model_validator(mode="after")
+    def _remembers_what_has_a_key(self) -> TableRules:
+        if self.append_only and self.remembers:
+            wrong = "history" if self.history else "deleted"
+            raise ValueError(f"`{wrong}` needs a key, and an append_only table has none")
+        if self.deleted_days is not None and not self.remembers:
+            raise ValueError("`deleted_days` says nothing without `history` or `deleted: keep`")
+        return self
 
 
 class Landing(_Part):
@@ -162,14 +186,23 @@ class Warehouse(_Part):
     """The analytics database, as the role that owns what we make there."""
     staging_schema: str = "staging"
     """Where the masked current state of every table is."""
+    history_schema: str = "history"
+    """Where the histories are, of tables that have one."""
     analyst_role: str = "analyst"
     """Reads the published views in schema analytics, and nothing else."""
     engineer_role: str = "analytics_engineer"
-    """Reads staging and both editions of gold, too."""
+    """Reads staging, the histories and both editions of gold, too."""
     memory_mb: int = Field(default=512, ge=64)
     """What DuckDB may hold in memory while batches are compared; beyond it spills to disk."""
     spill_directory: Path | None = None
     """Where it spills to, in a private directory, masked; default: the system's place (TMPDIR)."""
+
+    @model_validator(mode="after")
+    def _histories_stand_apart(self) -> Warehouse:
+        ours = (self.staging_schema, "gold_a", "gold_b", "analytics", "ops", "serving")
+        if self.history_schema in ours:
+            raise ValueError("`history_schema` is a schema that has another purpose")
+        return self
 
 
 class Gold(_Part):

@@ -2,7 +2,7 @@
 
 Here: which tables stand still, their order, and what the ledger is to be told of each. Not here:
 the transaction and the ledger (attempt.py, side.py), what a table's events mean (compact.py,
-lineage.py), how rows get in (merge.py, multiset.py).
+lineage.py), how rows get in (memories.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from analytics_replica.domain.batches import CatalogTable
 from analytics_replica.domain.lsn import Lsn
@@ -20,13 +21,13 @@ from analytics_replica.landing.manifest import verify_file
 from analytics_replica.postgres.identifiers import compose
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import ddl
-from analytics_replica.staging.compact import Events, open_events
+from analytics_replica.staging.compact import Events
 from analytics_replica.staging.followed_definitions import follow_definitions
 from analytics_replica.staging.identity import follow_identity, require_no_hole
 from analytics_replica.staging.ledger import AppliedTable, Ledger, State
-from analytics_replica.staging.merge import Changes, merge
-from analytics_replica.staging.multiset import merge_multiset
-from analytics_replica.staging.plans import NEVER_COPIED, Plan, carry_out, plan_table
+from analytics_replica.staging.memories import Memories, open_memories
+from analytics_replica.staging.merge import Changes
+from analytics_replica.staging.plans import NEVER_COPIED, Plan, plan_table
 from analytics_replica.staging.quarantine import REFUSALS, quarantined
 from analytics_replica.staging.shapes import Shape, remembered, shape_of
 from analytics_replica.staging.type_changes import StagingTypes
@@ -70,12 +71,16 @@ class Advance:
     todo: Pending
     types: StagingTypes
     wanted: frozenset[TableName]
+    now: datetime
     refused: dict[TableName, WarehouseError]
     identities: dict[TableName, CatalogTable | None] = field(default_factory=dict)
 
     def made(self) -> Advanced:
         """Applies every table's window. CannotFollow if one must be refused after all."""
-        planned = self._plans()
+        memories = open_memories(
+            self.within, self.settings, self.schema, self.before, self.todo, self.wanted
+        )
+        planned = self._plans(memories)
         dsn = self.settings.secrets.get(self.settings.replica.warehouse.dsn)
         self.types.prepare(self.within, lambda: transaction(dsn))
         # Those that stood still are the likeliest to be refused again: before much was done.
@@ -88,11 +93,12 @@ class Advance:
                 for number, table in enumerate(order):
                     self.progress("apply", number, len(order))
                     verified[table].result()
-                    changes[table], tables[table] = self._apply(table, *planned[table])
+                    changes[table], tables[table] = self._apply(memories, table, *planned[table])
             except BaseException:
                 verifying.shutdown(wait=False, cancel_futures=True)
                 raise
         self.progress("apply", len(order), len(order))
+        memories.finish(changes, self.refused, self.now)
         newest = self.types.newest
         follow_definitions(self.within, self.settings, self.schema, newest, self._following())
         tables |= {table: self._refusal(table, cause) for table, cause in self.refused.items()}
@@ -124,10 +130,11 @@ class Advance:
         rules = self.settings.tables[table].columns
         return {column for column, rule in rules.items() if rule != "drop"}
 
-    def _plans(self) -> dict[TableName, tuple[Shape, Plan]]:
+    def _plans(self, memories: Memories) -> dict[TableName, tuple[Shape, Plan, Plan | None]]:
         self._identify()
         held = ddl.held_tables(self.within, self.schema)
-        planned: dict[TableName, tuple[Shape, Plan]] = {}
+        memories.follow_settings(held, self.refused)
+        planned: dict[TableName, tuple[Shape, Plan, Plan | None]] = {}
         for table, window in self.todo.windows.items():
             if table in self.refused:
                 continue
@@ -137,28 +144,24 @@ class Advance:
                 _require_complete(window, known)
                 typed = self.types.user.typed(window, known)
                 shape = self.types.shaped(self.bench, typed, shape_of(typed))
+                copied = window.copied_at is not None
                 plan = plan_table(
-                    self.within,
-                    target,
-                    shape,
-                    held.get(target.name),
-                    known=known,
-                    copied=window.copied_at is not None,
+                    self.within, target, shape, held.get(target.name), known=known, copied=copied
                 )
+                past = memories.plan(shape, copied=copied)
             except REFUSALS as cause:
                 self.refused[table] = cause
             else:
-                planned[table] = shape, plan
+                planned[table] = shape, plan, past
         return planned
 
-    def _apply(self, table: TableName, shape: Shape, plan: Plan) -> tuple[Changes, AppliedTable]:
+    def _apply(
+        self, memories: Memories, table: TableName, shape: Shape, plan: Plan, past: Plan | None
+    ) -> tuple[Changes, AppliedTable]:
         known = self.before.tables.get(table)
         window = self.types.user.typed(self.todo.windows[table], known)
-        events = open_events(self.bench, window, shape)
         try:
-            carry_out(self.within, plan, shape)
-            brought = merge if shape.key else merge_multiset
-            changes = brought(self.within, events, plan)
+            events, changes = memories.merge(self.bench, window, shape, plan, past)
             if plan.create:
                 ddl.finish_table(self.within, plan.target, shape)
         except REFUSALS as cause:

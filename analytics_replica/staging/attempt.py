@@ -86,6 +86,7 @@ def attempt(work: Work, refused: Mapping[TableName, WarehouseError]) -> Done:
             todo,
             open_types(within, bench.store, todo.found, schema),
             wanted,
+            work.clock.now(),
             dict(refused),
         ).made()
         _write(within, work, before, todo, advanced)

@@ -96,14 +96,19 @@ class Events:
         return tuple(i for i, c in enumerate(self.shape.columns) if c.unchanged)
 
 
-def open_events(bench: Workbench, window: Window, shape: Shape) -> Events:
-    """The window's events, ready to be asked. Replaces those of the workbench's last table."""
+def open_events(
+    bench: Workbench, window: Window, shape: Shape, *, truncated: bool = False
+) -> Events:
+    """The window's events, ready to be asked. Replaces those of the workbench's last table.
+
+    `truncated`: also the truncations (op t) and what they made void.
+    """
     files = bench.files([file.path for file in window.files])
     truncated_at = None
     # The rows of a copy stand one byte before its position.
     floor = window.floor.value - (1 if window.copied_at is not None else 0)
     system = _system(files, floor, window.ceiling)
-    if any(file.truncates for file in window.files):
+    if not truncated and any(file.truncates for file in window.files):
         query = {key: system[key] for key in ("place", "files", "op", "lsn", "floor", "until")}
         truncated_at = bench.scalar(compose(_TRUNCATED_AT, **query))
     columns = join("", _read_columns(shape))

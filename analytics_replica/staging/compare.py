@@ -19,8 +19,10 @@ from analytics_replica.domain.tables import Table, TableName
 from analytics_replica.postgres.catalog import read_tables
 from analytics_replica.postgres.connect import Connection
 from analytics_replica.postgres.identifiers import Sql, compose, join, name, number, table
+from analytics_replica.staging.deleted import DELETED_AT, DELETED_LSN, living
 
 SHOWN_KEYS: Final = 20
+_OWN: Final = (LSN, COMMITTED_AT, DELETED_AT, DELETED_LSN)
 
 _BY_KEY: Final = """
 -- rows that one of the two does not have, or has with other values
@@ -28,8 +30,8 @@ with differing as (
     select case when held.{own} is null then 'only rebuilt'
                 when made.{own} is null then 'only in staging' else 'differs' end as how,
            {keys} as keys
-    from (select true as {own}, * from {held}) held
-    full join (select true as {own}, * from {made}) made on {same_key}
+    from (select true as {own}, * from {held} living) held
+    full join (select true as {own}, * from {made} living) made on {same_key}
     where held.{own} is null or made.{own} is null
        or (row({held_images})::record *<> row({made_images})::record
            and row({held_values})::text <> row({made_values})::text)
@@ -97,7 +99,7 @@ def compare(conn: Connection, held: TableName, made: TableName) -> Difference:
     found = read_tables(conn, {held, made})
     rebuilt = found[made]
     if held not in found:
-        rows = _count(conn, made)
+        rows = _count(conn, rebuilt)
         return Difference(0, rows, only_rebuilt=rows, columns=tuple(_types(rebuilt)))
     query, count = _differing(found[held], rebuilt)
     counts: Mapping[str, int] = dict(_rows(conn, compose(count, differing=query)))
@@ -106,8 +108,8 @@ def compare(conn: Connection, held: TableName, made: TableName) -> Difference:
         show = compose(_SHOW, differing=query, shown=number(SHOWN_KEYS))
         keys = tuple((tuple(key), how) for key, how in _rows(conn, show))
     return Difference(
-        _count(conn, held),
-        _count(conn, made),
+        _count(conn, found[held]),
+        _count(conn, rebuilt),
         counts.get("only in staging", 0),
         counts.get("only rebuilt", 0),
         counts.get("differs", 0),
@@ -120,7 +122,7 @@ def _differing(held: Table, made: Table) -> tuple[Sql, str]:
     """The rows that differ as the relation `differing`, and how to count them."""
     types, others = _types(held), _types(made)
     common = [column for column in others if column in types]
-    relations = {"held": table(held.name), "made": table(made.name)}
+    relations = {"held": _living(held), "made": _living(made)}
     values = {
         "held_values": _listed("held", common),
         "made_values": _listed("made", common),
@@ -176,7 +178,7 @@ def _listed(of: str, columns: Sequence[str], cast: set[str] | frozenset[str] = f
 
 
 def _types(described: Table) -> dict[str, str]:
-    return {c.name: c.type_name for c in described.columns if c.name not in (LSN, COMMITTED_AT)}
+    return {c.name: c.type_name for c in described.columns if c.name not in _OWN}
 
 
 def _other_columns(held: Table, made: Table) -> list[str]:
@@ -184,8 +186,16 @@ def _other_columns(held: Table, made: Table) -> list[str]:
     return sorted(c for c in {*types, *others} if types.get(c) != others.get(c))
 
 
-def _count(conn: Connection, of: TableName) -> int:
-    return int(_rows(conn, compose("select count(*) from {table}", table=table(of)))[0][0])
+def _living(of: Table) -> Sql:
+    """The rows that live in production: those that were kept go back as far as landing does."""
+    keeps = any(c.name == DELETED_LSN for c in of.columns)
+    every = {"table": table(of.name), "living": living(keeps=keeps)}
+    return compose("(select * from {table} where {living})", **every)
+
+
+def _count(conn: Connection, of: Table) -> int:
+    query = compose("select count(*) from {living} living", living=_living(of))
+    return int(_rows(conn, query)[0][0])
 
 
 def _rows(conn: Connection, query: Sql) -> list[tuple[Any, ...]]:

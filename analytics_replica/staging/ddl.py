@@ -167,6 +167,16 @@ def add_columns(within: Transaction, target: TableName, columns: Iterable[ShapeC
         )
 
 
+def drop_columns(within: Transaction, target: TableName, columns: Iterable[str]) -> None:
+    """Drops these columns, which no view may read any more."""
+    for column in columns:
+        within.execute(
+            compose(
+                "alter table {table} drop column {column}", table=table(target), column=name(column)
+            )
+        )
+
+
 def widen_columns(within: Transaction, target: TableName, columns: Iterable[ShapeColumn]) -> None:
     """Gives these columns their wider types, all in one rewrite. No view may read the table."""
     changes = [

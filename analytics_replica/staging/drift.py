@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from analytics_replica.domain.batches import COMMITTED_AT, LSN, LandedFile
+from analytics_replica.domain.batches import LSN, RESERVED_PREFIX, LandedFile
 from analytics_replica.domain.tables import Table, TableName
 from analytics_replica.domain.verdicts import Finding, Outcome, Verdict
 from analytics_replica.landing.layout import Store
@@ -141,15 +141,15 @@ def _staging_faults(known: AppliedTable, held: Table | None) -> Iterator[Finding
         if known.columns:
             yield Finding(str(known.table), "has no table in staging")
         return
-    types = {c.name: c.type_name for c in held.columns if c.name not in (LSN, COMMITTED_AT)}
+    landed = (c for c in held.columns if not c.name.startswith(RESERVED_PREFIX))
+    types = {c.name: c.type_name for c in landed}
     for column in known.columns:
         if column.name not in types:
             yield Finding(f"{held.name}.{column.name}", "is landed and not in staging")
         elif types[column.name] != column.staging_type:
             found = f"is {types[column.name]} in staging and {column.staging_type} in landing"
             yield Finding(f"{held.name}.{column.name}", found)
-    landed = {column.name for column in known.columns}
-    for left in types.keys() - landed:
+    for left in types.keys() - {column.name for column in known.columns}:
         yield Finding(f"{held.name}.{left}", "is in staging and no longer comes")
 
 

@@ -95,11 +95,16 @@ e.{flag} and not coalesce(k.{known}, false) as {flag}
 """
 
 
+def make_origins(events: Events) -> None:
+    """Makes the tables `steps` (place, key, life, number) and `origins` (life, origin)."""
+    events.bench.execute(compose(_STEPS, key=columns_of(events.key)))
+    events.bench.execute(compose(_ORIGINS))
+
+
 def make_states_with_lineage(events: Events) -> None:
     """Like compact.make_states, with u…, b… and `lost` (see _STATES). Needs `latest`."""
-    bench, key = events.bench, columns_of(events.key)
-    bench.execute(compose(_STEPS, key=key))
-    bench.execute(compose(_ORIGINS))
+    bench = events.bench
+    make_origins(events)
     bench.execute(compose(_WANTED, lacks=any_of(events.flagged, "u", "e")))
     known = join("", (_per_column(_KNOWN_COLUMN, i) for i in events.flagged))
     bench.execute(compose(_KNOWN, columns=known))

@@ -112,7 +112,7 @@ def _states(events: Events) -> tuple[int, ...]:
     make_states_with_lineage(events)
     lost = events.bench.scalar(compose("select count(*) from states where live and lost"))
     if lost:
-        raise _no_base(events, lost)
+        raise no_base(events, lost)
     lacking = (compose("count_if(live and {flag})", flag=column(i, "u")) for i in events.flagged)
     counts = events.bench.rows(compose("select {counts} from states", counts=join(", ", lacking)))
     return tuple(i for i, count in zip(events.flagged, counts[0], strict=True) if count)
@@ -122,9 +122,9 @@ def _merge_whole(within: Transaction, events: Events, plan: Plan) -> Changes:
     rows = compose("(select * from states where live)")
     load_incoming(within, events, rows, flags=["live"])
     deleted = within.execute(
-        compose(_DELETE_ABSENT, table=table(plan.target), same_key=_same_key(events))
+        compose(_DELETE_ABSENT, table=table(plan.target), same_key=same_key(events))
     )
-    changes = _upsert(within, events, plan, ()) + Changes(deleted=deleted)
+    changes = upsert(within, events, plan, ()) + Changes(deleted=deleted)
     drop_incoming(within)
     return changes
 
@@ -136,26 +136,30 @@ def _merge_changed(
     changes = Changes()
     if loaded:
         if unresolved:
-            _find_bases(within, events, plan, unresolved)
+            find_bases(within, events, plan, unresolved)
         deleted = within.execute(
-            compose(_DELETE, table=table(plan.target), same_key=_same_key(events))
+            compose(_DELETE, table=table(plan.target), same_key=same_key(events))
         )
-        changes = _upsert(within, events, plan, unresolved) + Changes(deleted=deleted)
+        changes = upsert(within, events, plan, unresolved) + Changes(deleted=deleted)
     drop_incoming(within)
     return changes
 
 
-def _find_bases(
+def find_bases(
     within: Transaction, events: Events, plan: Plan, unresolved: tuple[int, ...]
 ) -> None:
+    """Gives moved rows of `incoming` the values that only staging's old rows have.
+
+    TableQuarantined if staging lacks one of these rows.
+    """
     parts = {
         "table": table(plan.target),
         "flags": any_of(unresolved, "u", "i"),
-        "base": _same_key(events, "b"),
+        "base": same_key(events, "b"),
     }
     baseless = within.scalar(compose(_BASELESS, **parts))
     if baseless:
-        raise _no_base(events, baseless)
+        raise no_base(events, baseless)
     values = (
         compose(
             "{own} = case when i.{flag} then {held} else i.{own} end, {flag} = false",
@@ -172,9 +176,8 @@ def _find_bases(
     within.execute(compose(_FILL, **parts, values=join(", ", values), moved=join(" or ", moved)))
 
 
-def _upsert(
-    within: Transaction, events: Events, plan: Plan, unresolved: tuple[int, ...]
-) -> Changes:
+def upsert(within: Transaction, events: Events, plan: Plan, unresolved: tuple[int, ...]) -> Changes:
+    """Updates rows that differ from the live ones of `incoming`, inserts those that are missing."""
     updated = 0
     positions = [i for i in range(len(events.shape.columns)) if i not in events.key]
     left_over = [name(column_name) for column_name in plan.left_over]
@@ -195,11 +198,11 @@ def _upsert(
                 values=join(", ", assignments),
                 lsn=name(LSN),
                 committed_at=name(COMMITTED_AT),
-                same_key=_same_key(events),
+                same_key=same_key(events),
                 differs=join(" or ", differs),
             )
         )
-    missing = compose(_MISSING, table=table(plan.target), same_key=_same_key(events))
+    missing = compose(_MISSING, table=table(plan.target), same_key=same_key(events))
     return Changes(insert_incoming(within, events, plan.target, missing), updated)
 
 
@@ -222,7 +225,7 @@ def _differs(events: Events, values: dict[int, Sql]) -> Sql:
     return compose("row({held})::record *<> row({new})::record", held=held, new=new)
 
 
-def _same_key(events: Events, prefix: str = "c") -> Sql:
+def same_key(events: Events, prefix: str = "c") -> Sql:
     """True where staging's row (s) has the key that `incoming` (i) names."""
     pairs = (
         compose(
@@ -243,7 +246,8 @@ def _name(events: Events, position: int) -> Sql:
     return name(events.shape.columns[position].name)
 
 
-def _no_base(events: Events, rows: int) -> TableQuarantined:
+def no_base(events: Events, rows: int) -> TableQuarantined:
+    """The refusal of a table of which nobody has values that production did not log."""
     columns = ", ".join(events.shape.columns[i].name for i in events.flagged)
     return quarantined(
         events.window.table,

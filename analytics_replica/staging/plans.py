@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from analytics_replica.domain.batches import COMMITTED_AT, LSN
+from analytics_replica.domain.batches import RESERVED_PREFIX
 from analytics_replica.domain.tables import TableName
 from analytics_replica.staging import ddl
 from analytics_replica.staging.ddl import HeldTable
@@ -111,10 +111,14 @@ def decide(
         return Plan(target, create=True, drop=True)
     if not copied:
         _require_untouched(shape, held, known)
-    return _followed(target, shape, held)
+    return follow(target, shape, held)
 
 
-def _followed(target: TableName, shape: Shape, held: HeldTable) -> Plan:
+def follow(target: TableName, shape: Shape, held: HeldTable) -> Plan:
+    """What a table that is there needs so that it can hold the shape, too; pure.
+
+    ColumnNarrowed or TableQuarantined if it cannot.
+    """
     if set(held.key) != set(shape.key):
         raise quarantined(
             shape.table,
@@ -130,8 +134,13 @@ def _followed(target: TableName, shape: Shape, held: HeldTable) -> Plan:
         widen=tuple(
             c for c in shape.columns if held.columns.get(c.name, c.staging_type) != c.staging_type
         ),
-        left_over=tuple(n for n in held.columns if n not in {*named, LSN, COMMITTED_AT}),
+        left_over=tuple(n for n in landed_columns(held) if n not in named),
     )
+
+
+def landed_columns(held: HeldTable) -> list[str]:
+    """The columns of the table that came from production, in order."""
+    return [column for column in held.columns if not column.startswith(RESERVED_PREFIX)]
 
 
 def carry_out(within: Transaction, plan: Plan, shape: Shape) -> None:
@@ -161,7 +170,7 @@ def _require_untouched(shape: Shape, held: HeldTable, known: AppliedTable) -> No
 
 def _can_follow(shape: Shape, held: HeldTable) -> bool:
     named = {column.name for column in shape.columns}
-    if held.columns.keys() - named - {LSN, COMMITTED_AT}:
+    if set(landed_columns(held)) - named:
         return False  # a column that went stays only until the table is copied
     return set(held.key) == set(shape.key) and all(
         widens(held.columns.get(c.name, c.staging_type), c.staging_type) for c in shape.columns

@@ -106,7 +106,7 @@ def rebuild(
     schema = asked.into or settings.replica.warehouse.staging_schema + _SUFFIX
     tables = asked.tables or frozenset(settings.tables)
     with advisory_lock(dsn, REBUILD):
-        side = Side(settings, schema, tables, progress, reached)
+        side = Side(settings, schema, tables, clock.now(), progress, reached)
         return _Rebuild(settings, clock, asked, side).made()
 
 

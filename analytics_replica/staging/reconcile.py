@@ -18,6 +18,7 @@ from analytics_replica.postgres.identifiers import compose
 from analytics_replica.postgres.identifiers import table as table_sql
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import ledger
+from analytics_replica.staging.deleted import living
 from analytics_replica.staging.ledger import AppliedTable
 
 LEAST_SHARE: Final = 0.5
@@ -29,8 +30,8 @@ def row_count_floor(
 ) -> Verdict:
     """FAIL if the table holds fewer rows than `least` of what it held before the last apply.
 
-    Also FAIL if it does not hold exactly as many as the ledger counted. CANNOT_TELL before the
-    second apply.
+    Also FAIL if it does not hold exactly as many as the ledger counted. Deleted rows that are kept
+    count nowhere. CANNOT_TELL before the second apply.
     """
     about = f"row count of {table}"
     known = ledger.tables(conn).get(table)
@@ -39,7 +40,7 @@ def row_count_floor(
     target = TableName(settings.replica.warehouse.staging_schema, known.staging_name)
     if target not in read_tables(conn, {target}):
         return Verdict.from_findings(about, [Finding(str(target), "does not exist")])
-    rows = _count(conn, target)
+    rows = _count(conn, target, keeps=settings.tables[table].deleted == "keep")
     figures: dict[str, int | float | str] = {"rows": rows}
     if known.rows_before is None:
         return Verdict.cannot_tell(
@@ -76,8 +77,10 @@ def _faults(target: TableName, known: AppliedTable, rows: int, least: float) -> 
     return faults
 
 
-def _count(conn: Connection, target: TableName) -> int:
+def _count(conn: Connection, target: TableName, *, keeps: bool) -> int:
+    alive = living(keeps=keeps)
+    query = compose("select count(*) from {t} where {alive}", t=table_sql(target), alive=alive)
     with conn.cursor() as cursor:
-        cursor.execute(compose("select count(*) from {table}", table=table_sql(target)).text)
+        cursor.execute(query.text)
         row = cursor.fetchone()
     return int(row[0]) if row else 0

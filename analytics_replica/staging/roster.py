@@ -21,7 +21,8 @@ def follow_settings(within: Transaction, settings: Settings, ledger: Ledger) -> 
     A table that left stays in staging as it is; if it comes back, it must be copied again, for
     nobody landed its changes meanwhile. A table with a new alias is renamed.
     """
-    schema = settings.replica.warehouse.staging_schema
+    warehouse = settings.replica.warehouse
+    schema = warehouse.staging_schema
     present = ddl.held_tables(within, schema)
     kept = {}
     for table, known in ledger.tables.items():
@@ -32,6 +33,10 @@ def follow_settings(within: Transaction, settings: Settings, ledger: Ledger) -> 
         if name != known.staging_name:
             if known.staging_name in present and name not in present:
                 ddl.rename_table(within, TableName(schema, known.staging_name), name)
+            past = ddl.held_tables(within, warehouse.history_schema)
+            if known.staging_name in past and name not in past:
+                old = TableName(warehouse.history_schema, known.staging_name)
+                ddl.rename_table(within, old, name)
             known = replace(known, staging_name=name)  # noqa: PLW2901 - the same table, renamed
             bookkeeping.rename_table(within, table, name)
         kept[table] = known

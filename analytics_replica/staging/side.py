@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from analytics_replica.domain.progress import SILENT, Progress
@@ -47,6 +48,7 @@ class Side:
     settings: Settings
     schema: str
     tables: frozenset[TableName]
+    now: datetime
     progress: Progress
     reached: Reached
     ledger: Ledger = field(default_factory=Ledger)
@@ -129,6 +131,7 @@ class Side:
                         todo,
                         self._types(within, todo),
                         wanted,
+                        self.now,
                         dict(refused),
                     ).made()
             except CannotFollow as stop:

@@ -12,7 +12,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,8 @@ class Landing:
     sequence: int = 0
     position: Lsn = ZERO
     previous: str = ""
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What replica.yaml says of a table besides its columns, by table name."""
 
     @property
     def store(self) -> Store:
@@ -75,7 +77,11 @@ class Landing:
         """Settings that keep every column of the tables; aliases by table name."""
         file = self.root / "replica.yaml"
         tables: dict[str, Any] = {
-            t.name: {"columns": dict.fromkeys(t.columns, "keep")} for t in self.tables
+            t.name: {
+                "columns": dict.fromkeys(t.columns, "keep"),
+                **self.options.get(t.name, {}),
+            }
+            for t in self.tables
         }
         for name, alias in (aliases or {}).items():
             tables[name]["alias"] = alias

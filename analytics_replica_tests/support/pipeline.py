@@ -45,6 +45,8 @@ class Pipeline:
     changes: dict[str, Any] = field(default_factory=dict)
     """Keys of replica.yaml to change, by dotted path."""
     append_only: tuple[str, ...] = ()
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What replica.yaml says of a table besides its columns, by table name."""
 
     @property
     def settings(self) -> Settings:
@@ -111,7 +113,11 @@ class Pipeline:
             },
             "masking": {"keys": {"k1": {"env": "MASKING_KEY"}}, "active_key": "k1"},
             "tables": {
-                table: {"columns": dict(c), "append_only": table in self.append_only}
+                table: {
+                    "columns": dict(c),
+                    "append_only": table in self.append_only,
+                    **self.options.get(table, {}),
+                }
                 for table, c in self.tables.items()
             },
             "landing": {"url": "landing"},

@@ -58,6 +58,7 @@ def _version(opened: Connection) -> str:
 def _build(opened: Connection, settings: Settings) -> Verdict:
     schemas = [
         settings.replica.warehouse.staging_schema,
+        settings.replica.warehouse.history_schema,
         *(edition.value for edition in Edition),
         ANALYTICS,
         "serving",

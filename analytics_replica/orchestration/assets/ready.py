@@ -73,6 +73,7 @@ def _publish(
             analyst=warehouse.analyst_role,
             engineer=warehouse.engineer_role,
             staging=warehouse.staging_schema,
+            history=warehouse.history_schema,
         )
         done = publish(
             conn,

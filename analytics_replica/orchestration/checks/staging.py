@@ -97,7 +97,12 @@ def _masking(look: _Look, table: TableName) -> Verdict:
         frozenset(look.settings.replica.masking.keys),
     )
     columns = [HeldColumn(c.name, c.treatment, c.before) for c in known.columns]
-    return prove_masking(look.opened, held, columns, wanted, seed=look.ledger.last_batch)
+    seed = look.ledger.last_batch
+    proven = prove_masking(look.opened, held, columns, wanted, seed=seed)
+    if not look.settings.tables[table].history:
+        return proven
+    past = TableName(look.settings.replica.warehouse.history_schema, held.name)
+    return proven.joined(prove_masking(look.opened, past, columns, wanted, seed=seed), "history_")
 
 
 def _drift(look: _Look, table: TableName) -> Verdict:

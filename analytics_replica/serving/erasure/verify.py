@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from analytics_replica.landing.manifest import manifests
 from analytics_replica.masking.policy import Policy
 from analytics_replica.postgres.connect import connect
 from analytics_replica.serving.editions import Edition, published_edition
+from analytics_replica.serving.erasure.due import leaves_history, leaves_staging
 from analytics_replica.serving.erasure.files import search_bytes, search_landing
 from analytics_replica.serving.erasure.search import Searched, together
 from analytics_replica.serving.erasure.traces import Person, key_columns, person_of
@@ -182,7 +184,7 @@ class _Search:
         return stores
 
     def _steps(self) -> list[Callable[[], Searched]]:
-        steps: list[Callable[[], Searched]] = [self._staging]
+        steps: list[Callable[[], Searched]] = [self._staging, self._history]
         steps += [lambda edition=edition: self._gold(edition) for edition in Edition]  # type: ignore[misc]
         steps += [self._landing, self._dagster, self._artifacts]
         return steps
@@ -190,9 +192,16 @@ class _Search:
     def _staging(self) -> Searched:
         own = self.settings.staging_name(self.person.table)
         schema = self.settings.replica.warehouse.staging_schema
-        at = "next apply, if production has deleted it; else it stays"
+        leaves = partial(leaves_staging, self.settings)
         with closing(connect(self.dsn, application="analytics-replica erasure")) as conn:
-            return search_schema(conn, "staging", schema, self.person, lambda _: at, own=own)
+            return search_schema(conn, "staging", schema, self.person, leaves, own=own)
+
+    def _history(self) -> Searched:
+        own = self.settings.staging_name(self.person.table)
+        schema = self.settings.replica.warehouse.history_schema
+        leaves = partial(leaves_history, self.settings)
+        with closing(connect(self.dsn, application="analytics-replica erasure")) as conn:
+            return search_schema(conn, "history", schema, self.person, leaves, own=own)
 
     def _gold(self, edition: Edition) -> Searched:
         with closing(connect(self.dsn, application="analytics-replica erasure")) as conn:
