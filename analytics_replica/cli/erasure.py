@@ -181,8 +181,8 @@ def _end(receipt: Receipt) -> None:
         raise ErasureNotProven(
             what=f"Not everything could be searched: {names}.",
             why="What was not searched may hold something, so this is no proof.",
-            next="Mend what the receipt names (DAGSTER_HOME tells where Dagster keeps its runs), "
-            "then verify again.",
+            next="Mend what the receipt names (DAGSTER_HOME tells where Dagster keeps its runs; "
+            "--value of a column with tokens tells a person whose key is kept), then verify again.",
         )
 
 
@@ -223,11 +223,10 @@ def _store_lines(store: Mapping[str, Any]) -> Iterator[str]:
         for what, words in (("tables", "tables"), ("files", "files"))
         if store[what]
     )
-    told = (
-        store["not_searched"]
-        or f"{counts or 'nothing there'}, {store['rows_or_bytes']:,} rows or bytes"
-    )
+    told = f"{counts or 'nothing there'}, {store['rows_or_bytes']:,} rows or bytes"
     yield f"  {store['outcome']:<11} {store['store']}: {told}"
+    if store["not_searched"]:
+        yield f"      no proof: {store['not_searched']}"
     for hit in store["found"]:
         yield f"      {hit['where']}: {hit['what']}, {hit['count']:,} times; gone: {hit['gone']}"
     for unreadable in store["unreadable"]:

@@ -10,12 +10,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from analytics_replica.domain.batches import LandedColumn, Manifest
+import psycopg2
+
+from analytics_replica.domain.batches import Manifest
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
@@ -24,12 +26,15 @@ from analytics_replica.errors import SettingsInvalid
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
 from analytics_replica.masking.policy import Policy
-from analytics_replica.postgres.connect import connect
+from analytics_replica.postgres.connect import Connection, connect, refused
 from analytics_replica.serving.editions import Edition, published_edition
 from analytics_replica.serving.erasure.files import search_bytes, search_landing
+from analytics_replica.serving.erasure.recorded import Past, past_of
 from analytics_replica.serving.erasure.search import Searched, together
-from analytics_replica.serving.erasure.traces import Person, key_columns, person_of
+from analytics_replica.serving.erasure.traces import Person, person_of
+from analytics_replica.serving.erasure.wanted import printed
 from analytics_replica.serving.erasure.warehouse import search_schema
+from analytics_replica.serving.relations import stored_in
 from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.settings.secrets import MaskingKeys
 from analytics_replica.staging import ledger as ledgers
@@ -44,7 +49,8 @@ LIMITS: Final = (
     "Masks that many people share (year, initials, last4, …) leave nothing to search for.",
     "Aggregates that the person once counted in are not undone until they are built anew.",
     "Backups, server logs, free disk space, compressed files, readers' exports: not searched.",
-    "A token made with a key that is not in replica.yaml any more cannot be computed.",
+    "Tokens in gold of a key that is not in replica.yaml any more cannot be computed.",
+    "In landing, keys of types that Parquet does not have are compared as production prints them.",
 )
 """What a receipt does not see."""
 
@@ -100,10 +106,12 @@ def verify_erasure(
     store = Store(settings.landing_url)
     known = list(manifests(store))
     policy, keys = Policy.from_settings(settings), masking_keys(settings)
-    person = _person(request, known, policy, keys)
-    search = _Search(settings, person, clock.now(), elsewhere or Elsewhere(), store)
-    with closing(connect(search.dsn, application="analytics-replica erasure")) as conn:
+    dsn = settings.secrets.get(settings.replica.warehouse.dsn)
+    with closing(connect(dsn, application="analytics-replica erasure")) as conn:
         ledger = ledgers.read(conn)
+        past = _past(request.table, known, ledger, policy)
+        person = _person(request, past, keys, conn)
+    search = _Search(settings, person, clock.now(), elsewhere or Elsewhere(), store)
     stores = search.everywhere(progress)
     body = {
         "receipt": "analytics-replica erasure verify",
@@ -121,21 +129,27 @@ def verify_erasure(
     return Receipt(together(stores), body, digest_of(body))
 
 
-def _person(
-    request: Request, known: Sequence[Manifest], policy: Policy, keys: MaskingKeys
-) -> Person:
-    columns = _landed(known, request.table)
-    if request.table not in policy.tables:
-        raise _unknown(request.table, "replica.yaml does not list it")
-    return person_of(
-        columns,
-        request.table,
-        policy,
-        keys,
-        key=request.key,
-        values=request.values,
-        named=request.named,
-    )
+def _past(table: TableName, known: Iterable[Manifest], ledger: Ledger, policy: Policy) -> Past:
+    if table not in policy.tables:
+        raise _unknown(table, "replica.yaml does not list it")
+    past = past_of(table, known, ledger, policy)
+    if not past.columns:
+        raise _unknown(table, "it was never landed")
+    return past
+
+
+def _person(request: Request, past: Past, keys: MaskingKeys, conn: Connection) -> Person:
+    try:
+        return person_of(
+            past,
+            keys,
+            lambda given: printed(conn, given),
+            key=request.key,
+            values=request.values,
+            named=request.named,
+        )
+    except psycopg2.Error as cause:
+        raise refused(cause, "comparing a key with its type") from None
 
 
 def _asked(request: Request, person: Person) -> dict[str, Any]:
@@ -157,9 +171,8 @@ def digest_of(body: Mapping[str, Any]) -> str:
 
 def key_of(settings: Settings, table: TableName) -> tuple[str, ...]:
     """The names of the table's key columns in order, as it was landed last."""
-    return tuple(
-        c.name for c in key_columns(_landed(manifests(Store(settings.landing_url)), table))
-    )
+    known = manifests(Store(settings.landing_url))
+    return _past(table, known, Ledger(), Policy.from_settings(settings)).key
 
 
 @dataclass(frozen=True)
@@ -194,7 +207,18 @@ class _Search:
         schema = self.settings.replica.warehouse.staging_schema
         at = "next apply, if production has deleted it; else it stays"
         with closing(connect(self.dsn, application="analytics-replica erasure")) as conn:
-            return search_schema(conn, "staging", schema, self.person, lambda _: at, own=own)
+            found = search_schema(conn, "staging", schema, self.person, lambda _: at, own=own)
+        return self._with_lost_keys(found)
+
+    def _with_lost_keys(self, found: Searched) -> Searched:
+        """Tokens of a key that is gone cannot be computed, so nobody knows whether they are there.
+
+        Manifests and the ledger name the keys of what is there; of gold nothing does.
+        """
+        lost = (
+            f"tokens of key {key_id}, which is not in replica.yaml" for key_id in self.person.lost
+        )
+        return replace(found, unreadable=(*found.unreadable, *lost))
 
     def _gold(self, edition: Edition) -> Searched:
         with closing(connect(self.dsn, application="analytics-replica erasure")) as conn:
@@ -213,34 +237,27 @@ class _Search:
             due = max(batch.captured_at + timedelta(days=days), self.now)
             return f"first fold after {due:%F %H:%M} UTC, if production has deleted it"
 
-        return search_landing(self.store, self.person, gone)
+        return self._with_lost_keys(search_landing(self.store, self.person, gone))
 
     def _dagster(self) -> Searched:
+        store = "dagster storage"
         if self.elsewhere.dagster_dsn is None:
-            return Searched("dagster storage", unreadable=("it is not known where it is",))
-        if not self.person.wide:
-            return Searched("dagster storage", not_searched=_TOO_SHORT)
+            return Searched(store, unreadable=("it is not known where it is",))
         at = "never by itself: something wrote a value there, report it"
         with closing(connect(self.elsewhere.dagster_dsn, application="analytics-replica")) as conn:
-            return search_schema(conn, "dagster storage", "public", self.person, lambda _: at)
+            if _EVENTS in stored_in(conn, _SCHEMA):
+                found = search_schema(conn, store, _SCHEMA, self.person, lambda _: at)
+                return replace(found, not_searched=self.person.why_not_searched())
+        return Searched(store, unreadable=(f"Dagster's tables are not in schema {_SCHEMA}",))
 
     def _artifacts(self) -> Searched:
         at = "when dbt or Dagster writes the file anew, or a person removes it"
         return search_bytes("artifacts and logs", self.elsewhere.folders, self.person, at)
 
 
-_TOO_SHORT: Final = "the key is kept as it is, and too short for a search"
-
-
-def _landed(known: Iterable[Manifest], table: TableName) -> tuple[LandedColumn, ...]:
-    columns: dict[str, LandedColumn] = {}
-    for manifest in known:
-        for file in manifest.files:
-            if file.table == table:
-                columns = {column.column.name: column for column in file.columns}
-    if not columns:
-        raise _unknown(table, "it was never landed")
-    return tuple(columns.values())
+_SCHEMA: Final = "public"
+_EVENTS: Final = "event_logs"
+"""The table that every storage of Dagster has."""
 
 
 def _unknown(table: TableName, why: str) -> SettingsInvalid:
