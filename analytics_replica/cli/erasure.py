@@ -94,7 +94,8 @@ def verify_command(
     """Search every store for what the masks made of a person's key and values; print a receipt.
 
     The key is never printed nor logged. Exit code 0: nothing is left anywhere; 73: something is,
-    and the receipt says where and until when; 74: a store could not be searched.
+    and the receipt says where and until when; 74: a store could not be searched, or nothing tells
+    the person from others there.
     """
     settings = Invocation.of(context).settings()
     wanted = _named_table(table)
