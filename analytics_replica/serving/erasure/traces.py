@@ -82,7 +82,7 @@ class Person:
 
     def misses_key(self, columns: Collection[str]) -> bool:
         """Whether nothing tells the person in rows of the table that have these columns."""
-        return not self._has_token and not self.has_key(columns)
+        return bool(self.key) and not self._has_token and not self.has_key(columns)
 
     @property
     def _has_token(self) -> bool:

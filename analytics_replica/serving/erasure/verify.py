@@ -100,8 +100,8 @@ def verify_erasure(
     """Searches every store for what the masks made of this key and these values.
 
     PASS if nothing is left anywhere, FAIL with what is left, where, and when it goes; CANNOT_TELL
-    if a store could not be read, or its search proves nothing. Changes nothing; holds no lock. SettingsInvalid if the table, a
-    column or a value cannot be.
+    if a store could not be read, or its search proves nothing. Changes nothing; holds no lock.
+    SettingsInvalid if the table, a column or a value cannot be.
     """
     store = Store(settings.landing_url)
     known = list(manifests(store))

@@ -44,51 +44,46 @@ def search_schema(
 
     `gone` says of a table when what is found there goes. A table that cannot be read is named.
     """
-    hits: list[Hit] = []
-    unreadable: list[str] = []
-    rows = 0
     found, wanted = stored_in(conn, schema), Wanted()
     asked = {n: _asked(r, person, wanted, own=n == own) for n, r in found.items()}
+    unreadable: list[str] = []
+    if own in found and person.misses_key(found[own].types):
+        unreadable.append(f"{schema}.{own} (it lacks a column of the key)")
+    rows, hits = 0, []
     try:
         wanted.load(conn)
     except psycopg2.Error as cause:
         conn.rollback()
-        reason = f"a temporary table (SQLSTATE {cause.pgcode})"
-        return Searched(store, tables=len(found), unreadable=(reason,))
-    for relation in found.values():
-        where = TableName(schema, relation.name)
-        columns = asked[relation.name]
-        if relation.name == own and person.misses_key(relation.types):
-            unreadable.append(f"{where} (it lacks a column of the key)")
-        try:
-            counts = _counts(conn, where, [condition for _, _, condition in columns])
-        except psycopg2.Error as cause:
-            conn.rollback()
-            unreadable.append(f"{where} (SQLSTATE {cause.pgcode})")
+        unreadable.append(f"a temporary table for the search (SQLSTATE {cause.pgcode})")
+        asked = {}
+    for relation, columns in asked.items():
+        where = TableName(schema, relation)
+        counts = _counts(conn, where, [condition for _, _, condition in columns])
+        if isinstance(counts, str):
+            unreadable.append(f"{where} (SQLSTATE {counts})")
             continue
         rows += counts[0]
         hits += [
-            Hit(f"{where}.{column}", what, count, gone(relation.name))
+            Hit(f"{where}.{column}", what, count, gone(relation))
             for (column, what, _), count in zip(columns, counts[1:], strict=True)
             if count
         ]
     conn.rollback()
-    return Searched(
-        store,
-        tables=len(found),
-        rows=rows,
-        hits=tuple(hits),
-        unreadable=tuple(unreadable),
-        not_searched=person.why_not_searched(by_row=own is not None, by_name=True),
-    )
+    why = person.why_not_searched(by_row=own is not None, by_name=True)
+    return Searched(store, len(found), 0, rows, tuple(hits), tuple(unreadable), why)
 
 
-def _counts(conn: Connection, where: TableName, conditions: Sequence[Sql]) -> tuple[int, ...]:
+def _counts(conn: Connection, where: TableName, conditions: Sequence[Sql]) -> tuple[int, ...] | str:
+    """The rows and for each condition how many have it; the SQLSTATE if it cannot be read."""
     counts = join("", (compose(_ONE, condition=condition) for condition in conditions))
     statement = compose(_COUNT, counts=counts, table=table(where))
-    with conn.cursor() as cursor:
-        cursor.execute(statement.text)
-        (row,) = cursor.fetchall()
+    try:
+        with conn.cursor() as cursor:
+            cursor.execute(statement.text)
+            (row,) = cursor.fetchall()
+    except psycopg2.Error as cause:
+        conn.rollback()
+        return str(cause.pgcode)
     return tuple(int(count) for count in row)
 
 
