@@ -30,13 +30,8 @@ from analytics_replica.errors import (
     SettingsInvalid,
     WarehouseUnreachable,
 )
-from analytics_replica.serving.erasure.verify import (
-    Elsewhere,
-    Receipt,
-    Request,
-    key_of,
-    verify_erasure,
-)
+from analytics_replica.serving.erasure.request import Elsewhere, Receipt, Request
+from analytics_replica.serving.erasure.verify import key_of, verify_erasure
 from analytics_replica.settings.load import Settings
 
 VERIFY_EPILOG: Final = epilog(
@@ -94,7 +89,8 @@ def verify_command(
     """Search every store for what the masks made of a person's key and values; print a receipt.
 
     The key is never printed nor logged. Exit code 0: nothing is left anywhere; 73: something is,
-    and the receipt says where and until when; 74: a store could not be searched.
+    and the receipt says where and until when; 74: a store could not be searched, or nothing tells
+    the person from others there.
     """
     settings = Invocation.of(context).settings()
     wanted = _named_table(table)
@@ -181,8 +177,8 @@ def _end(receipt: Receipt) -> None:
         raise ErasureNotProven(
             what=f"Not everything could be searched: {names}.",
             why="What was not searched may hold something, so this is no proof.",
-            next="Mend what the receipt names (DAGSTER_HOME tells where Dagster keeps its runs), "
-            "then verify again.",
+            next="Mend what the receipt names (DAGSTER_HOME tells where Dagster keeps its runs; "
+            "--value of a column with tokens tells a person whose key is kept), then verify again.",
         )
 
 
@@ -223,11 +219,10 @@ def _store_lines(store: Mapping[str, Any]) -> Iterator[str]:
         for what, words in (("tables", "tables"), ("files", "files"))
         if store[what]
     )
-    told = (
-        store["not_searched"]
-        or f"{counts or 'nothing there'}, {store['rows_or_bytes']:,} rows or bytes"
-    )
+    told = f"{counts or 'nothing there'}, {store['rows_or_bytes']:,} rows or bytes"
     yield f"  {store['outcome']:<11} {store['store']}: {told}"
+    if store["not_searched"]:
+        yield f"      no proof: {store['not_searched']}"
     for hit in store["found"]:
         yield f"      {hit['where']}: {hit['what']}, {hit['count']:,} times; gone: {hit['gone']}"
     for unreadable in store["unreadable"]:

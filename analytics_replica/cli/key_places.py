@@ -75,6 +75,8 @@ class _Found:
     in_batches: set[str] = field(default_factory=set)
     staged: dict[TableName, str] = field(default_factory=dict)
     editions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    """Editions that are older than landing's base, which does not say their keys."""
     checks: dict[str, str] = field(default_factory=dict)
 
     def needing(self) -> Mapping[str, list[str]]:
@@ -110,7 +112,8 @@ def key_places(settings: Settings) -> KeyPlaces:
         places.troubles.append(f"{cause.what} Until it can be read, remove no key.")
     found.checks |= {key_id: check_value(key) for key_id, key in keys.by_id.items()}
     needing = found.needing()
-    unsure = ["what could not be read"] if places.troubles else []
+    unsure = [f"perhaps {edition} (older than landing's base)" for edition in found.unknown]
+    unsure += ["what could not be read"] if places.troubles else []
     places.keys = tuple(
         KnownKey(
             key_id,
@@ -125,7 +128,7 @@ def key_places(settings: Settings) -> KeyPlaces:
         TableKeys(table, found.landed.get(table), found.staged.get(table))
         for table in sorted(keyed_tables(policy))
     )
-    places.editions = found.editions
+    places.editions = found.editions | dict.fromkeys(found.unknown, ())
     places.pending = found.current not in (None, masking.active_key)
     return places
 
@@ -146,7 +149,11 @@ def _read_warehouse(opened: Connection, batches: Collection[Manifest], found: _F
     for edition in Edition if _serves(opened) else ():
         given = last_publication_of(opened, edition)
         if given is not None:
-            found.editions[edition.value] = _keys_at(batches, given.position)
+            keys = _keys_at(batches, given.position)
+            if keys is None:
+                found.unknown.append(edition.value)
+            else:
+                found.editions[edition.value] = keys
 
 
 def _serves(opened: Connection) -> bool:
@@ -154,11 +161,14 @@ def _serves(opened: Connection) -> bool:
     return published_edition(opened) is not None
 
 
-def _keys_at(batches: Iterable[Manifest], position: Lsn) -> tuple[str, ...]:
+def _keys_at(batches: Collection[Manifest], position: Lsn) -> tuple[str, ...] | None:
     """The keys that staging may have had when it showed this position of production.
 
     Two if the key changed at this very position: whether before or after the build, nobody knows.
+    None if landing does not remember: a base stands for the batches up to there.
     """
+    if any(batch.folded is not None and batch.position >= position for batch in batches):
+        return None
     keys: set[str] = set()
     for batch in batches:
         changes_over = batch.kind is BatchKind.COPY and batch.keys

@@ -7,6 +7,7 @@ Here: the treatment in words and back, and its type in staging. Not here: which 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -83,6 +84,41 @@ def recorded(treatment: str) -> tuple[str, Mapping[str, Any]]:
     if name not in STRATEGIES:
         raise ValueError(f"{name!r} is not a mask")
     return name, json.loads(options) if options else {}
+
+
+def read_back(treatment: str) -> Treatment:
+    """The treatment that a manifest or the ledger records; its class is not recorded.
+
+    Also in the words of the first release (`token domain=email key=k1`). ValueError for others.
+    """
+    name, _, written = treatment.partition(" ")
+    older = _OLDER.fullmatch(written) if name in STRATEGIES else None
+    if older is not None:
+        options: Mapping[str, Any] = {n: v for n, v in older.groupdict().items() if v is not None}
+    else:
+        name, options = recorded(treatment)
+        if name in (Kind.KEEP, Kind.SEALED):
+            return Treatment(Kind(name))
+        options = _written_out(name, options)
+    rule = {"mask": name, **{option: v for option, v in options.items() if option != "key"}}
+    return Treatment(Kind.MASK, Mask.model_validate(rule), options.get("key"))
+
+
+_OLDER: Final = re.compile(
+    r"(?:domain=(?P<domain>.*?))?(?: ?normalise=(?P<normalise>\w+))?(?: ?key=(?P<key>\S+))"
+)
+
+
+def _written_out(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with those that `_options` leaves out because they change nothing."""
+    left_out = {"token": {"normalise": "none", "as": "hex"}, "email": {"normalise": "none"}}
+    said = {**left_out.get(name, {"value": "none"} if name == "constant" else {}), **options}
+    if "paths" in said:
+        said["paths"] = {
+            at: rule if rule == Kind.KEEP else _written_out(rule["mask"], rule)
+            for at, rule in said["paths"].items()
+        }
+    return said
 
 
 def _options(mask: Mask) -> dict[str, Any]:

@@ -72,6 +72,11 @@ def tables_of(conn: Connection, schema: str) -> dict[str, Relation]:
     return _read(conn, schema, ["r", "p", "f"])
 
 
+def stored_in(conn: Connection, schema: str) -> dict[str, Relation]:
+    """Everything in the schema that holds rows: the tables and the materialized views, by name."""
+    return _read(conn, schema, ["r", "p", "f", "m"])
+
+
 def views_of(conn: Connection, schema: str) -> dict[str, Relation]:
     """The views of the schema by name."""
     return _read(conn, schema, ["v"])

@@ -18,6 +18,7 @@ from analytics_replica.errors import WarehouseError
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
 from analytics_replica.landing.points import Reached
+from analytics_replica.postgres.connect import Connection
 from analytics_replica.postgres.identifiers import compose, literal, name
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging import ddl
@@ -34,6 +35,12 @@ MARK: Final = "analytics-replica rebuild"
 
 _COMMENT: Final = """
 select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = $1
+"""
+
+
+_SCHEMAS: Final = """
+select nspname from pg_namespace
+where obj_description(oid, 'pg_namespace') like %s order by nspname
 """
 
 
@@ -154,6 +161,13 @@ class Side:
             text=literal(f"{MARK}: {what}"),
         )
         within.execute(comment)
+
+
+def side_schemas(conn: Connection) -> list[str]:
+    """The schemas that rebuilds made and that are still there, sorted."""
+    with conn.cursor() as cursor:
+        cursor.execute(_SCHEMAS, (f"{MARK}%",))
+        return [row[0] for row in cursor.fetchall()]
 
 
 def drop_side(within: Transaction, schema: str) -> None:

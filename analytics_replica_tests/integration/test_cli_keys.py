@@ -133,6 +133,28 @@ def test_status_says_when_the_old_key_may_go(shop: Pipeline, loader: Connection)
     assert [key["key"] for key in status(shop).json["keys"]] == ["k2"]
 
 
+def test_no_key_may_go_while_an_edition_is_older_than_what_landing_remembers(
+    shop: Pipeline, loader: Connection
+) -> None:
+    first = night(shop, loader)
+    keys_are(shop, "k2", "k1", "k2")
+    rotated(shop)
+    second = night(shop, loader)
+    folded = call_on(shop, "landing", "fold", "--before", "now")
+    assert folded.code == 0, folded.err
+    assert key_of(shop, f"{first}.readers") == {"k1"}
+    asked = known(status(shop), "k1")
+    assert not asked["removable"]
+    assert f"perhaps {first} (older than landing's base)" in asked["needed_by"]
+    told = " ".join(call_on(shop, "keys", "status").out.split())
+    assert "it may be removed" not in told
+    assert f"{first}: not known" in told
+    for _ in range(2):
+        night(shop, loader)
+    assert key_of(shop, f"{first}.readers") == key_of(shop, f"{second}.readers") == {"k2"}
+    assert known(status(shop), "k1")["removable"]
+
+
 def test_a_table_in_status_has_its_keys_and_nobody_sees_a_key(shop: Pipeline) -> None:
     keys_are(shop, "k2", "k1", "k2")
     for arguments in (("keys", "status"), ("keys", "status", "--json"), ("keys", "rotate")):

@@ -29,7 +29,8 @@ from analytics_replica.errors import (
 from analytics_replica.landing.contiguity import check_contiguity
 from analytics_replica.landing.layout import Store, manifest_path
 from analytics_replica.landing.manifest import manifests
-from analytics_replica.serving.erasure.verify import Request, verify_erasure
+from analytics_replica.serving.erasure.request import Request
+from analytics_replica.serving.erasure.verify import verify_erasure
 from analytics_replica.settings.load import load_settings
 from analytics_replica.staging.apply import apply_pending
 from analytics_replica.staging.fold import fold

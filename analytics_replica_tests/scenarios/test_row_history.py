@@ -18,7 +18,8 @@ from analytics_replica.masking.policy import Policy
 from analytics_replica.masking.strategies.hmac_tokens import token_of
 from analytics_replica.postgres import identifiers as sql
 from analytics_replica.postgres.local_server import LocalServer
-from analytics_replica.serving.erasure.verify import Request, verify_erasure
+from analytics_replica.serving.erasure.request import Request
+from analytics_replica.serving.erasure.verify import verify_erasure
 from analytics_replica.staging.apply import apply_pending
 from analytics_replica.staging.fold import fold
 from analytics_replica_tests.support.comparison import expected_rows

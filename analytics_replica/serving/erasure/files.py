@@ -6,16 +6,25 @@ databases (warehouse.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from analytics_replica.domain.batches import SYSTEM_COLUMNS, Manifest
+from analytics_replica.domain.batches import EXACT_PREFIX, SYSTEM_COLUMNS, Manifest
 from analytics_replica.errors import ReplicaError
 from analytics_replica.landing.copy_area import copies_folder
-from analytics_replica.landing.layout import Store
+from analytics_replica.landing.layout import DATA, Store, data_path
 from analytics_replica.landing.manifest import manifests
-from analytics_replica.postgres.identifiers import Sql, column_label, compose, join, literal
+from analytics_replica.postgres.identifiers import (
+    Sql,
+    column_label,
+    compose,
+    join,
+    literal,
+    type_name,
+)
+from analytics_replica.serving.erasure.recorded import files_of
 from analytics_replica.serving.erasure.search import Hit, Searched
 from analytics_replica.serving.erasure.traces import Person
 from analytics_replica.settings.load import Settings
@@ -26,7 +35,11 @@ CHUNK: Final = 2**22
 _COUNT: Final = "select count(*) {counts} from {files}"
 _ONE: Final = ", count_if(coalesce({condition}, false))"
 _INSIDE: Final = "contains({column}::varchar, {text})"
-_EQUAL: Final = "{column}::varchar in ({texts})"
+_EQUAL: Final = "{column} in ({values})"
+_READ: Final = "try_cast({text} as {type})"
+_BYTES: Final = "unhex({digits})"
+
+_PRINTED_BYTES: Final = re.compile(r"\\x(?:[0-9a-f]{2})*")
 
 _NO_TEXT: Final = ("BOOLEAN", "DATE", "TIME", "FLOAT", "DOUBLE", "INTERVAL")
 
@@ -45,29 +58,31 @@ def search_landing(
     named: set[str] = set()
     with workbench_of(settings) as bench:
         store = bench.store
-        for manifest in manifests(store):
-            for file in manifest.files:
-                named.add(file.path)
-                own = file.table == person.table
-                found = _search(bench, bench.files([file.path]), person, own=own)
-                files, rows = files + 1, rows + found[0]
-                hits += [
-                    Hit(
-                        f"batch {manifest.sequence}, {file.table}.{column}", what, n, gone(manifest)
-                    )
-                    for column, what, n in found[1]
-                ]
+        for manifest, file in ((m, file) for m in manifests(store) for file in files_of(m)):
+            named.add(file.path)
+            where = f"batch {manifest.sequence}, {file.table}"
+            own = file.table == person.table
+            if own and person.misses_key([landed.column.name for landed in file.columns]):
+                unreadable.append(f"{where} (it lacks a column of the key)")
+            count, found = _search(bench, bench.files([file.path]), person, own=own)
+            files, rows = files + 1, rows + count
+            hits += [Hit(f"{where}.{c}", what, n, gone(manifest)) for c, what, n in found]
         for path in _others(store, named):
             files += 1
             try:
-                found = _search(bench, _alone(path), person, own=_is_of(person, path))
+                count, found = _search(bench, _alone(path), person, own=_is_of(person, path))
             except ReplicaError:
                 unreadable.append(f"{path} (it is not complete)")
                 continue
-            rows += found[0]
-            hits += [Hit(f"{path}, {c}", what, n, gone(None)) for c, what, n in found[1]]
+            rows += count
+            hits += [Hit(f"{path}, {c}", what, n, gone(None)) for c, what, n in found]
     return Searched(
-        "landing", files=files, rows=rows, hits=tuple(hits), unreadable=tuple(unreadable)
+        "landing",
+        files=files,
+        rows=rows,
+        hits=tuple(hits),
+        unreadable=tuple(unreadable),
+        not_searched=person.why_not_searched(by_row=True),
     )
 
 
@@ -75,7 +90,7 @@ def search_bytes(store: str, folders: Iterable[Path], person: Person, gone: str)
     """Searches all files below these folders for the tokens, as UTF-8, without decompressing."""
     wanted = [trace.text.encode() for trace in person.wide]
     if not wanted:
-        return Searched(store, not_searched="the key is kept as it is, and too short for a search")
+        return Searched(store, not_searched=person.why_not_searched())
     hits: list[Hit] = []
     unreadable: list[str] = []
     files = size = 0
@@ -87,7 +102,14 @@ def search_bytes(store: str, folders: Iterable[Path], person: Person, gone: str)
             continue
         files, size = files + 1, size + read
         hits += [Hit(str(path), "a token", count, gone)] if count else []
-    return Searched(store, files=files, rows=size, hits=tuple(hits), unreadable=tuple(unreadable))
+    return Searched(
+        store,
+        files=files,
+        rows=size,
+        hits=tuple(hits),
+        unreadable=tuple(unreadable),
+        not_searched=person.why_not_searched(),
+    )
 
 
 def _count_in(path: Path, wanted: Sequence[bytes]) -> tuple[int, int]:
@@ -141,8 +163,8 @@ def _relative(store: Store, path: Path) -> str:
 
 def _is_of(person: Person, path: str) -> bool:
     """Whose rows a file has that no manifest names is known by its folder, else assumed."""
-    parts = Path(path).parts
-    return "data" not in parts or parts[-3:-1] == (person.table.schema, person.table.name)
+    folder = Path(path).parts[-4:-1]
+    return folder[:1] != (DATA,) or folder == Path(data_path(person.table, 0, 0)).parts[:-1]
 
 
 def _alone(path: str) -> Sql:
@@ -161,13 +183,11 @@ def _search(
             continue
         if wide and not kind.startswith(_NO_TEXT):
             asked.append((column, "a token", _inside(column, wide)))
-        narrow = [t.text for t in person.traces if not t.wide and column in t.columns]
-        if narrow:
-            asked.append((column, "the key or a kept value", _equal(column, narrow)))
-    for key in person.keys if own else ():
-        if key and key.keys() <= types.keys():
-            parts = [_equal(column, [text]) for column, text in key.items()]
-            asked.append((", ".join(key), "an event of the row", join(" and ", parts)))
+        if narrow := person.narrow_in(column):
+            asked.append((column, "the key or a kept value", _equal(types, column, narrow)))
+    if own and person.has_key(types):
+        parts = [_equal(types, column, texts) for column, texts in person.key.items()]
+        asked.append((", ".join(person.key), "an event of the row", join(" and ", parts)))
     counts = join("", (compose(_ONE, condition=condition) for _, _, condition in asked))
     found = bench.rows(compose(_COUNT, counts=counts, files=files))[0]
     hits = [(c, what, n) for (c, what, _), n in zip(asked, found[1:], strict=True) if n]
@@ -179,5 +199,21 @@ def _inside(column: str, texts: Sequence[str]) -> Sql:
     return join(" or ", (compose(_INSIDE, column=label, text=literal(t)) for t in texts))
 
 
-def _equal(column: str, texts: Sequence[str]) -> Sql:
-    return compose(_EQUAL, column=column_label(column), texts=join(", ", map(literal, texts)))
+def _equal(types: Mapping[str, str], column: str, texts: Sequence[str]) -> Sql:
+    """The column has one of these values, in its own type or as the exact text beside it."""
+    values = join(", ", (_value(types[column], text) for text in texts))
+    parts = [compose(_EQUAL, column=column_label(column), values=values)]
+    if (exact := EXACT_PREFIX + column) in types:
+        plain = join(", ", map(literal, texts))
+        parts.append(compose(_EQUAL, column=column_label(exact), values=plain))
+    return compose(
+        "({either})", either=join(" or ", (compose("coalesce({c}, false)", c=c) for c in parts))
+    )
+
+
+def _value(kind: str, text: str) -> Sql:
+    """The text as a value of the column's type; NULL if it is none."""
+    if kind == "BLOB":
+        digits = text[2:] if _PRINTED_BYTES.fullmatch(text) else None
+        return compose("null") if digits is None else compose(_BYTES, digits=literal(digits))
+    return compose(_READ, text=literal(text), type=type_name(kind.lower()))

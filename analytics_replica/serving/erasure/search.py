@@ -38,14 +38,15 @@ class Searched:
     hits: tuple[Hit, ...] = ()
     unreadable: tuple[str, ...] = ()
     not_searched: str = ""
-    """Why nothing of this person can be searched for in this store."""
+    """Why a search of this store proves nothing about this person; what it found is told."""
 
     @property
     def outcome(self) -> Outcome:
         """FAIL beats CANNOT_TELL, which beats PASS."""
         if self.hits:
             return Outcome.FAIL
-        return Outcome.CANNOT_TELL if self.unreadable else Outcome.PASS
+        unsure = self.unreadable or self.not_searched
+        return Outcome.CANNOT_TELL if unsure else Outcome.PASS
 
 
 def together(stores: Iterable[Searched]) -> Outcome:

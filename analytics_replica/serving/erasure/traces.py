@@ -1,28 +1,29 @@
 """What a person's key and values became behind the masks: the traces to search for.
 
-Here: computing them with the same seal as the stream, for every known masking key, and the columns
-in which a kept key may stand. Not here: searching (warehouse.py, files.py). A trace's text is never
-printed.
+Here: computing them with the stream's own masks, for every treatment that is recorded and every
+known masking key, and the columns in which a kept key may stand. Not here: which treatments those
+are (recorded.py), searching (warehouse.py, files.py). A trace's text is never printed.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import pyarrow as pa
 
-from analytics_replica.domain.batches import LandedColumn
-from analytics_replica.domain.tables import Column, Table, TableName
-from analytics_replica.errors import SettingsInvalid, StreamInvalid
-from analytics_replica.masking.policy import Policy
-from analytics_replica.masking.seal import TableSeal
+from analytics_replica.domain.tables import TableName
+from analytics_replica.errors import SettingsInvalid
 from analytics_replica.masking.strategies import mask_column
 from analytics_replica.masking.treatments import Kind, Treatment
+from analytics_replica.serving.erasure.recorded import Past
 from analytics_replica.settings.rules import Mask
 from analytics_replica.settings.secrets import MaskingKeys
+
+Printed = Callable[[Sequence[tuple[str, str]]], list[str | None]]
+"""Texts with their types → each as PostgreSQL prints the value; None if it is none of the type."""
 
 WIDE: Final = 16
 """A token of so many characters stands for one value only: it is searched for everywhere."""
@@ -39,40 +40,86 @@ class Trace:
 
     `says` names column, treatment and key id. A wide one is searched for everywhere, also inside
     texts; any other only as the whole value of `columns` (of any table) and, if it is a key, of
-    the table itself.
+    the table itself. `own`: the person's own column became this, so nothing of the person is
+    where it is not; other traces are what the value would be elsewhere, if it is there.
     """
 
     text: str = field(repr=False)
     says: str
     wide: bool
     columns: frozenset[str] = frozenset()
+    own: bool = True
 
 
 @dataclass(frozen=True)
 class Person:
-    """What to search for: the key's column values as the table holds them, and all traces.
+    """What to search for: the key's column values as tables may hold them, and all traces.
 
-    `keys` has one combination of column → text for each masking key that was ever named. `unseen`
-    says of which columns nothing can be searched for, and why.
+    `key` has for each of its columns every text that may stand for the value: one for each
+    recorded treatment and masking key. `unseen` says of which columns nothing can be searched for,
+    and why; `lost` names masking keys that made tokens and are not in replica.yaml any more.
     """
 
     table: TableName
-    keys: tuple[Mapping[str, str], ...] = field(repr=False)
+    key: Mapping[str, tuple[str, ...]] = field(repr=False)
     traces: tuple[Trace, ...]
     unseen: tuple[str, ...]
     reference: str
+    lost: tuple[str, ...] = ()
 
     @property
     def wide(self) -> tuple[Trace, ...]:
         """The traces that may stand anywhere."""
         return tuple(trace for trace in self.traces if trace.wide)
 
+    def narrow_in(self, column: str) -> list[str]:
+        """The texts that stand for the person as the whole value of a column of this name."""
+        return [t.text for t in self.traces if not t.wide and column in t.columns]
+
+    def has_key(self, columns: Collection[str]) -> bool:
+        """Whether rows with these columns can be told by the key."""
+        return bool(self.key) and all(column in columns for column in self.key)
+
+    def misses_key(self, columns: Collection[str]) -> bool:
+        """Whether nothing tells the person in rows of the table that have these columns."""
+        return bool(self.key) and not self._has_token and not self.has_key(columns)
+
+    @property
+    def _has_token(self) -> bool:
+        return any(trace.own for trace in self.wide)
+
+    def why_not_searched(self, *, by_row: bool = False, by_name: bool = False) -> str:
+        """Why the search of a store proves nothing; empty if it does.
+
+        `by_row`: it has rows of the table itself, which the key tells. `by_name`: a kept key is
+        searched for in columns that are named like it. Tokens are searched for everywhere.
+        """
+        named = by_name and any(trace.columns for trace in self.traces)
+        if self._has_token or (self.key and (by_row or named)):
+            return ""
+        return _NOT_TOLD if self.key else _NOTHING
+
+
+_NOTHING: Final = "nothing is left of the key that tells this person from others"
+_NOT_TOLD: Final = (
+    "the key is kept as it is, and nothing tells it from others here: "
+    "name a value that becomes a token (--value)"
+)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a value became under one treatment (and one masking key); None: nothing is left."""
+
+    text: str | None = field(repr=False)
+    done: Treatment
+    key_id: str = ""
+
 
 def person_of(
-    landed: tuple[LandedColumn, ...],
-    table: TableName,
-    policy: Policy,
+    past: Past,
     keys: MaskingKeys,
+    printed: Printed,
     *,
     key: Mapping[str, str],
     values: Iterable[tuple[str, str]],
@@ -83,98 +130,76 @@ def person_of(
     `named` are further names of columns in which the key stands. SettingsInvalid if a column is
     not landed or a value is not one of its type; the value is not repeated.
     """
-    shape = Table(table, tuple(column.column for column in landed))
+    table, values = past.table, list(values)
     unseen: list[str] = []
     traces: list[Trace] = []
-    combinations: list[dict[str, str]] = []
-    places = (
-        frozenset({*_foreign_names(table, tuple(key)), *named}) if len(key) == 1 else frozenset()
-    )
-    for key_id in keys.by_id:
-        sealed = _sealed(shape, policy, keys, key_id, key)
-        combinations += [found] if (found := _known(sealed)) not in combinations else []
-        for column, text in sealed.items():
-            traces += _trace(policy, table, column, text, key_id, places, unseen)
+    rows: dict[str, tuple[str, ...]] = {}
+    names = frozenset({*_foreign_names(table, tuple(key)), *named}) if len(key) == 1 else ()
+    for column, raw in key.items():
+        found = _made(past, keys, printed, column, raw)
+        traces += _traces(column, found, frozenset(names), unseen)
+        texts = dict.fromkeys(made.text for made in found if made.text is not None)
+        rows |= {column: tuple(texts)} if texts else {}
     for column, raw in values:
-        for key_id in keys.by_id:
-            text = _sealed(shape, policy, keys, key_id, {column: raw})[column]
-            traces += _trace(policy, table, column, text, key_id, frozenset({column}), unseen)
+        found = _made(past, keys, printed, column, raw)
+        traces += _traces(column, found, frozenset({column}), unseen)
     for raw in {*key.values(), *(raw for _, raw in values)}:
-        traces += _in_every_domain(policy, keys, raw)
+        traces += _in_every_domain(past.masks, keys, raw)
     return Person(
         table,
-        tuple(combinations),
+        rows,
         _unique(traces),
         tuple(dict.fromkeys(unseen)),
         _reference(keys, table, key),
+        tuple(sorted(past.keys - keys.by_id.keys())),
     )
 
 
-def _sealed(
-    shape: Table, policy: Policy, keys: MaskingKeys, key_id: str, raw: Mapping[str, str]
-) -> dict[str, str | None]:
-    """What these values become under this masking key."""
-    known = {column.name for column in shape.columns}
-    for column in raw:
-        if column not in known:
-            raise SettingsInvalid(
-                what=f"{shape.name} has no landed column {column}.",
-                why="What is not landed is in no store; a wrong name would prove nothing.",
-                next=f"Its columns are {', '.join(sorted(known))}.",
-            )
-    wanted = tuple(replace(c, key=False) for c in shape.columns if c.name in raw)
-    under = {column: _with_key(policy.treatment(shape.name, column), key_id) for column in raw}
-    seal = TableSeal.of_stream(
-        Table(shape.name, wanted),
-        Policy({shape.name: under}),
-        MaskingKeys(key_id, keys.by_id),
-    )
-    try:
-        done = seal.apply([pa.array([raw[column.name]], pa.string()) for column in wanted])
-    except StreamInvalid as cause:
+def _made(past: Past, keys: MaskingKeys, printed: Printed, column: str, raw: str) -> list[_Made]:
+    """What this value became under every treatment that the column ever had."""
+    if column not in past.columns:
         raise SettingsInvalid(
-            what=f"A value given for {shape.name} is not one of its column's type.",
-            why=f"It cannot have been landed. {cause.what}",
+            what=f"{past.table} has no landed column {column}.",
+            why="What is not landed is in no store; a wrong name would prove nothing.",
+            next=f"Its columns are {', '.join(sorted(past.columns))}.",
+        )
+    known = past.columns[column]
+    found: list[_Made] = []
+    for done in known.treatments:
+        if done.kind is Kind.KEEP:
+            texts = [] if "\0" in raw else printed([(raw, kind) for kind in known.types])
+            kept = dict.fromkeys(text for text in texts if text is not None)
+            found += [_Made(text, done) for text in kept]
+        elif done.mask is None:
+            found.append(_Made(None, done))
+        else:
+            found += [_Made(_masked(raw, done.mask, key), done, i) for i, key in keys.by_id.items()]
+    if not found:
+        raise SettingsInvalid(
+            what=f"The value given for {past.table}.{column} is not one of its type.",
+            why="It cannot have been landed.",
             next="Give it as production's psql prints it.",
-        ) from None
-    return {
-        landed.column.name: _text(column.values, column.exact)
-        for landed, column in zip(seal.columns, done, strict=True)
-    }
+        )
+    return found
 
 
-def _text(values: pa.Array, exact: pa.Array | None) -> str | None:
-    if exact is not None and exact[0].is_valid:
-        return str(exact[0].as_py())
-    return None if not values[0].is_valid else str(values[0].as_py())
+def _masked(raw: str, mask: Mask, key: bytes) -> str | None:
+    value = mask_column(pa.array([raw], pa.string()), mask, key)[0].as_py()
+    return None if value is None else str(value)
 
 
-def _with_key(done: Treatment, key_id: str) -> Treatment:
-    return replace(done, key_id=key_id) if done.key_id is not None else done
-
-
-def _known(sealed: Mapping[str, str | None]) -> dict[str, str]:
-    return {column: text for column, text in sealed.items() if text is not None}
-
-
-def _trace(
-    policy: Policy,
-    table: TableName,
-    column: str,
-    text: str | None,
-    key_id: str,
-    places: frozenset[str],
-    unseen: list[str],
+def _traces(
+    column: str, found: Iterable[_Made], places: frozenset[str], unseen: list[str]
 ) -> Iterator[Trace]:
-    done = policy.treatment(table, column)
-    if done.kind is Kind.KEEP and text:
-        yield Trace(text, f"{column}, kept", wide=False, columns=places)
-        return
-    if done.mask is None or done.mask.name not in IDENTIFYING or not text:
-        what = done.mask.name if done.mask is not None else done.kind.value
-        unseen.append(f"{column} ({what}: many people share what is left of it, or nothing is)")
-        return
-    yield from _token(text, done.mask, f"{column}, {done.mask.name}, key {key_id}", places)
+    for made in found:
+        mask = made.done.mask
+        if made.done.kind is Kind.KEEP and made.text:
+            yield Trace(made.text, f"{column}, kept", wide=False, columns=places)
+        elif mask is None or mask.name not in IDENTIFYING or not made.text:
+            what = mask.name if mask is not None else made.done.kind.value
+            unseen.append(f"{column} ({what}: many people share what is left of it, or nothing is)")
+        else:
+            yield from _token(made.text, mask, f"{column}, {mask.name}, key {made.key_id}", places)
 
 
 def _token(text: str, mask: Mask, says: str, places: frozenset[str]) -> Iterator[Trace]:
@@ -185,29 +210,14 @@ def _token(text: str, mask: Mask, says: str, places: frozenset[str]) -> Iterator
         yield Trace(token.replace("-", ""), says, wide=True)
 
 
-def _in_every_domain(policy: Policy, keys: MaskingKeys, raw: str) -> Iterator[Trace]:
+def _in_every_domain(masks: Iterable[Mask], keys: MaskingKeys, raw: str) -> Iterator[Trace]:
     """What the value became wherever a column of any domain held it, also inside JSON."""
-    for mask in _token_masks(policy):
+    for mask in (mask for mask in masks if mask.name in IDENTIFYING):
         for key_id, key in keys.by_id.items():
-            made = mask_column(pa.array([raw], pa.string()), mask, key)[0].as_py()
-            if made:
+            if made := _masked(raw, mask, key):
                 says = f"domain {mask.domain}, {mask.name}, key {key_id}"
-                yield from (t for t in _token(str(made), mask, says, frozenset()) if t.wide)
-
-
-def _token_masks(policy: Policy) -> list[Mask]:
-    rules = [done.mask for columns in policy.tables.values() for done in columns.values()]
-    rules += [done.mask for _, done in policy.patterns]
-    found: list[Mask] = []
-    while rules:
-        rule = rules.pop()
-        if rule is None:
-            continue
-        rules += [inner for inner in rule.paths.values() if isinstance(inner, Mask)]
-        plain = rule.model_copy(update={"elements": False})
-        if rule.name in IDENTIFYING and plain not in found:
-            found.append(plain)
-    return found
+                found = _token(made, mask, says, frozenset())
+                yield from (replace(trace, own=False) for trace in found if trace.wide)
 
 
 def _foreign_names(table: TableName, key: tuple[str, ...]) -> Iterator[str]:
@@ -225,7 +235,8 @@ def _unique(traces: Iterable[Trace]) -> tuple[Trace, ...]:
     found: dict[tuple[str, bool], Trace] = {}
     for trace in traces:
         before = found.setdefault((trace.text, trace.wide), trace)
-        merged = replace(before, columns=before.columns | trace.columns)
+        columns, own = before.columns | trace.columns, before.own or trace.own
+        merged = replace(before, columns=columns, own=own)
         found[trace.text, trace.wide] = merged
     return tuple(found.values())
 
@@ -235,8 +246,3 @@ def _reference(keys: MaskingKeys, table: TableName, key: Mapping[str, str]) -> s
     said = "\0".join([str(table), *(f"{column}={key[column]}" for column in sorted(key))])
     derived = hmac.digest(keys.active_key, b"analytics-replica/erasure/v1", "sha256")
     return hmac.digest(derived, said.encode(), "sha256").hex()[:16]
-
-
-def key_columns(landed: tuple[LandedColumn, ...]) -> tuple[Column, ...]:
-    """The columns that identify a row of the table."""
-    return tuple(column.column for column in landed if column.column.key)

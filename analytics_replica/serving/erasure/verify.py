@@ -10,32 +10,37 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
-from analytics_replica.domain.batches import LandedColumn, Manifest
+import psycopg2
+
+from analytics_replica.domain.batches import Manifest
 from analytics_replica.domain.clock import Clock
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
-from analytics_replica.domain.verdicts import Outcome
 from analytics_replica.errors import SettingsInvalid
 from analytics_replica.landing.layout import Store
 from analytics_replica.landing.manifest import manifests
 from analytics_replica.masking.policy import Policy
-from analytics_replica.postgres.connect import connect
+from analytics_replica.postgres.connect import Connection, connect, refused
 from analytics_replica.serving.editions import Edition, published_edition
 from analytics_replica.serving.erasure.due import leaves_history, leaves_staging
 from analytics_replica.serving.erasure.files import search_bytes, search_landing
+from analytics_replica.serving.erasure.recorded import Past, past_of
+from analytics_replica.serving.erasure.request import Elsewhere, Receipt, Request
 from analytics_replica.serving.erasure.search import Searched, together
-from analytics_replica.serving.erasure.traces import Person, key_columns, person_of
+from analytics_replica.serving.erasure.traces import Person, person_of
+from analytics_replica.serving.erasure.wanted import printed
 from analytics_replica.serving.erasure.warehouse import search_schema
+from analytics_replica.serving.relations import stored_in
 from analytics_replica.settings.load import Settings, masking_keys
 from analytics_replica.settings.secrets import MaskingKeys
 from analytics_replica.staging import ledger as ledgers
 from analytics_replica.staging.ledger import Ledger
+from analytics_replica.staging.side import side_schemas
 
 FORMAT: Final = 1
 
@@ -46,42 +51,10 @@ LIMITS: Final = (
     "Masks that many people share (year, initials, last4, …) leave nothing to search for.",
     "Aggregates that the person once counted in are not undone until they are built anew.",
     "Backups, server logs, free disk space, compressed files, readers' exports: not searched.",
-    "A token made with a key that is not in replica.yaml any more cannot be computed.",
+    "Tokens in gold of a key that is not in replica.yaml any more cannot be computed.",
+    "In landing, keys of types that Parquet does not have are compared as production prints them.",
 )
 """What a receipt does not see."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """Whom to look for: key column → raw text, and further raw values by column."""
-
-    table: TableName
-    key: Mapping[str, str]
-    values: Sequence[tuple[str, str]] = ()
-    named: Sequence[str] = ()
-
-    def __repr__(self) -> str:
-        return f"Request({self.table}, key={sorted(self.key)})"
-
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """Stores that other programs keep: Dagster's database and folders of artifacts and logs."""
-
-    dagster_dsn: str | None = None
-    folders: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What was searched, with which outcome. `body` is what is printed and signed for.
-
-    `digest` is the SHA-256 of the body as JSON with sorted keys and without spaces.
-    """
-
-    outcome: Outcome
-    body: Mapping[str, Any]
-    digest: str
 
 
 def verify_erasure(
@@ -96,16 +69,18 @@ def verify_erasure(
     """Searches every store for what the masks made of this key and these values.
 
     PASS if nothing is left anywhere, FAIL with what is left, where, and when it goes; CANNOT_TELL
-    if a store could not be read. Changes nothing; holds no lock. SettingsInvalid if the table, a
-    column or a value cannot be.
+    if a store could not be read, or its search proves nothing. Changes nothing; holds no lock.
+    SettingsInvalid if the table, a column or a value cannot be.
     """
     store = Store.of(settings)
     known = list(manifests(store))
     policy, keys = Policy.from_settings(settings), masking_keys(settings)
-    person = _person(request, known, policy, keys)
-    search = _Search(settings, person, clock.now(), elsewhere or Elsewhere(), store)
-    with closing(connect(search.dsn, application="analytics-replica erasure")) as conn:
+    dsn = settings.secrets.get(settings.replica.warehouse.dsn)
+    with closing(connect(dsn, application="analytics-replica erasure")) as conn:
         ledger = ledgers.read(conn)
+        past = _past(request.table, known, ledger, policy)
+        person = _person(request, past, keys, conn)
+    search = _Search(settings, person, clock.now(), elsewhere or Elsewhere(), store)
     stores = search.everywhere(progress)
     body = {
         "receipt": "analytics-replica erasure verify",
@@ -123,21 +98,27 @@ def verify_erasure(
     return Receipt(together(stores), body, digest_of(body))
 
 
-def _person(
-    request: Request, known: Sequence[Manifest], policy: Policy, keys: MaskingKeys
-) -> Person:
-    columns = _landed(known, request.table)
-    if request.table not in policy.tables:
-        raise _unknown(request.table, "replica.yaml does not list it")
-    return person_of(
-        columns,
-        request.table,
-        policy,
-        keys,
-        key=request.key,
-        values=request.values,
-        named=request.named,
-    )
+def _past(table: TableName, known: Iterable[Manifest], ledger: Ledger, policy: Policy) -> Past:
+    if table not in policy.tables:
+        raise _unknown(table, "replica.yaml does not list it")
+    past = past_of(table, known, ledger, policy)
+    if not past.columns:
+        raise _unknown(table, "it was never landed")
+    return past
+
+
+def _person(request: Request, past: Past, keys: MaskingKeys, conn: Connection) -> Person:
+    try:
+        return person_of(
+            past,
+            keys,
+            lambda given: printed(conn, given),
+            key=request.key,
+            values=request.values,
+            named=request.named,
+        )
+    except psycopg2.Error as cause:
+        raise refused(cause, "comparing a key with its type") from None
 
 
 def _asked(request: Request, person: Person) -> dict[str, Any]:
@@ -159,7 +140,8 @@ def digest_of(body: Mapping[str, Any]) -> str:
 
 def key_of(settings: Settings, table: TableName) -> tuple[str, ...]:
     """The names of the table's key columns in order, as it was landed last."""
-    return tuple(c.name for c in key_columns(_landed(manifests(Store.of(settings)), table)))
+    known = manifests(Store.of(settings))
+    return _past(table, known, Ledger(), Policy.from_settings(settings)).key
 
 
 @dataclass(frozen=True)
@@ -184,27 +166,45 @@ class _Search:
         return stores
 
     def _steps(self) -> list[Callable[[], Searched]]:
-        steps: list[Callable[[], Searched]] = [self._staging, self._history]
+        warehouse = self.settings.replica.warehouse
+        history = partial(leaves_history, self.settings)
+        steps: list[Callable[[], Searched]] = [
+            partial(
+                self._masked,
+                "staging",
+                warehouse.staging_schema,
+                partial(leaves_staging, self.settings),
+            ),
+            partial(self._masked, "history", warehouse.history_schema, history),
+        ]
+        with self._warehouse() as conn:
+            rebuilt = side_schemas(conn)
+        steps += [partial(self._masked, f"rebuilt: {s}", s, lambda _: _DROPPED) for s in rebuilt]
         steps += [lambda edition=edition: self._gold(edition) for edition in Edition]  # type: ignore[misc]
         steps += [self._landing, self._dagster, self._artifacts]
         return steps
 
-    def _staging(self) -> Searched:
+    def _masked(self, store: str, schema: str, leaves: Callable[[str], str]) -> Searched:
         own = self.settings.staging_name(self.person.table)
-        schema = self.settings.replica.warehouse.staging_schema
-        leaves = partial(leaves_staging, self.settings)
-        with closing(connect(self.dsn, application="analytics-replica erasure")) as conn:
-            return search_schema(conn, "staging", schema, self.person, leaves, own=own)
+        with self._warehouse() as conn:
+            found = search_schema(conn, store, schema, self.person, leaves, own=own)
+        return self._with_lost_keys(found)
 
-    def _history(self) -> Searched:
-        own = self.settings.staging_name(self.person.table)
-        schema = self.settings.replica.warehouse.history_schema
-        leaves = partial(leaves_history, self.settings)
-        with closing(connect(self.dsn, application="analytics-replica erasure")) as conn:
-            return search_schema(conn, "history", schema, self.person, leaves, own=own)
+    def _warehouse(self) -> closing[Connection]:
+        return closing(connect(self.dsn, application="analytics-replica erasure"))
+
+    def _with_lost_keys(self, found: Searched) -> Searched:
+        """Tokens of a key that is gone cannot be computed, so nobody knows whether they are there.
+
+        Manifests and the ledger name the keys of what is there; of gold nothing does.
+        """
+        lost = (
+            f"tokens of key {key_id}, which is not in replica.yaml" for key_id in self.person.lost
+        )
+        return replace(found, unreadable=(*found.unreadable, *lost))
 
     def _gold(self, edition: Edition) -> Searched:
-        with closing(connect(self.dsn, application="analytics-replica erasure")) as conn:
+        with self._warehouse() as conn:
             read = published_edition(conn) is edition
             at = "the night after the next (readers see it)" if read else "next nightly"
             return search_schema(conn, edition.value, edition.value, self.person, lambda _: at)
@@ -220,34 +220,28 @@ class _Search:
             due = max(batch.captured_at + timedelta(days=days), self.now)
             return f"first fold after {due:%F %H:%M} UTC, if production has deleted it"
 
-        return search_landing(self.settings, self.person, gone)
+        return self._with_lost_keys(search_landing(self.settings, self.person, gone))
 
     def _dagster(self) -> Searched:
+        store = "dagster storage"
         if self.elsewhere.dagster_dsn is None:
-            return Searched("dagster storage", unreadable=("it is not known where it is",))
-        if not self.person.wide:
-            return Searched("dagster storage", not_searched=_TOO_SHORT)
+            return Searched(store, unreadable=("it is not known where it is",))
         at = "never by itself: something wrote a value there, report it"
         with closing(connect(self.elsewhere.dagster_dsn, application="analytics-replica")) as conn:
-            return search_schema(conn, "dagster storage", "public", self.person, lambda _: at)
+            if _EVENTS in stored_in(conn, _SCHEMA):
+                found = search_schema(conn, store, _SCHEMA, self.person, lambda _: at)
+                return replace(found, not_searched=self.person.why_not_searched())
+        return Searched(store, unreadable=(f"Dagster's tables are not in schema {_SCHEMA}",))
 
     def _artifacts(self) -> Searched:
         at = "when dbt or Dagster writes the file anew, or a person removes it"
         return search_bytes("artifacts and logs", self.elsewhere.folders, self.person, at)
 
 
-_TOO_SHORT: Final = "the key is kept as it is, and too short for a search"
-
-
-def _landed(known: Iterable[Manifest], table: TableName) -> tuple[LandedColumn, ...]:
-    columns: dict[str, LandedColumn] = {}
-    for manifest in known:
-        for file in manifest.files:
-            if file.table == table:
-                columns = {column.column.name: column for column in file.columns}
-    if not columns:
-        raise _unknown(table, "it was never landed")
-    return tuple(columns.values())
+_DROPPED: Final = "when the next rebuild begins, or a person drops the schema"
+_SCHEMA: Final = "public"
+_EVENTS: Final = "event_logs"
+"""The table that every storage of Dagster has."""
 
 
 def _unknown(table: TableName, why: str) -> SettingsInvalid:
