@@ -45,13 +45,13 @@ def test_staging_behind_the_copy_passes_without_the_keys_that_were_touched_since
     shop: Pipeline,
 ) -> None:
     shop.production.execute(WRITES.format(n=1000))
-    touched = shop.production.scalar("select count(*) from accounts where id % 7 = 6")
+    updated = shop.production.scalar("select count(*) from accounts where id % 7 = 1000 % 7")
     verdicts = compared(shop)
     assert outcomes(verdicts) == [Outcome.PASS, Outcome.PASS], verdicts
     figures = verdicts[0].figures
     assert Lsn.parse(str(figures["copy_lsn"])) > Lsn.parse(str(figures["lsn"]))
-    assert int(figures["keys_left_out"]) > touched
-    assert int(figures["rows"]) > 300
+    assert int(figures["keys_left_out"]) >= updated
+    assert int(figures["rows"]) > 100
     assert against_landing(shop.settings, ACCOUNTS).passed
     assert against_landing(shop.settings, NOTES).passed
 
@@ -59,7 +59,7 @@ def test_staging_behind_the_copy_passes_without_the_keys_that_were_touched_since
 def test_a_changed_cell_a_lost_row_and_a_copy_too_many_are_found_by_a_copy_that_is_ahead(
     shop: Pipeline,
 ) -> None:
-    shop.warehouse.execute("update staging.accounts set amount = amount + 1 where id = 3")
+    shop.warehouse.execute("update staging.accounts set amount = amount + 1 where id = 6")
     shop.warehouse.execute("delete from staging.accounts where id = 5")
     shop.warehouse.execute("update staging.accounts set email = 'raw' where id = 8")
     shop.warehouse.execute("insert into staging.notes values (2, 'same line', '0/1')")
@@ -69,8 +69,8 @@ def test_a_changed_cell_a_lost_row_and_a_copy_too_many_are_found_by_a_copy_that_
     assert [str(finding) for finding in accounts.findings] == [
         "staging.accounts.email: differs in 1 row",
         "staging.accounts.amount: differs in 1 row",
-        "staging.accounts id=3: differs in amount",
         "staging.accounts id=5: is missing from staging (once expected)",
+        "staging.accounts id=6: differs in amount",
         "staging.accounts id=8: differs in email",
     ]
     (one,) = notes.findings
@@ -96,8 +96,10 @@ def test_staging_ahead_of_the_copy_is_brought_to_one_position_too(
     assert outcomes(verdicts) == [Outcome.PASS, Outcome.PASS], verdicts
     figures = verdicts[0].figures
     assert Lsn.parse(str(figures["copy_lsn"])) < Lsn.parse(str(figures["lsn"]))
-    shop.warehouse.execute("update staging.accounts set amount = -1 where id = 3")
-    shop.warehouse.execute("delete from staging.notes where ctid = (select min(ctid) from staging.notes)")
+    shop.warehouse.execute("update staging.accounts set amount = -1 where id = 6")
+    shop.warehouse.execute(
+        "delete from staging.notes where ctid = (select min(ctid) from staging.notes)"
+    )
     assert outcomes(compared(shop)) == [Outcome.FAIL, Outcome.FAIL]
 
 
