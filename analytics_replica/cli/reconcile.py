@@ -106,11 +106,14 @@ def _verdicts(
 def _wanted(settings: Settings, written: Sequence[str] | None) -> list[TableName]:
     if not written:
         return sorted(settings.tables)
+    return [_named(settings, table) for table in written]
+
+
+def _named(settings: Settings, written: str) -> TableName:
     try:
-        named = [TableName.parse(table) for table in written]
-    except ValueError as cause:
-        raise typer.BadParameter(str(cause)) from None
-    for table in named:
-        if table not in settings.tables:
-            raise typer.BadParameter(f"{table} is not in replica.yaml")
-    return named
+        table = TableName.parse(written)
+    except ValueError:
+        raise typer.BadParameter(f"{written!r} is not written as schema.name") from None
+    if table not in settings.tables:
+        raise typer.BadParameter(f"{table} is not in replica.yaml")
+    return table

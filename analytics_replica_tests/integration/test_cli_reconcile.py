@@ -55,7 +55,7 @@ def test_not_knowing_ends_with_72_too(people: Pipeline) -> None:
 
 @pytest.mark.parametrize(
     ("table", "said"),
-    [("public.nobody", "is not in replica.yaml"), ("people", "a table is written schema.name")],
+    [("public.nobody", "is not in replica.yaml"), ("people", "is not written as schema.name")],
 )
 def test_a_table_that_is_not_ours_is_a_wrong_command_line(
     people: Pipeline, table: str, said: str

@@ -131,10 +131,8 @@ def _judged(known: _Known, table: TableName, progress: Progress) -> Verdict:
             if (reason := _differs(known, held, copied)) is not None:
                 return asked.cannot_tell(reason, **figures)
             return _compared(asked, held, copied, progress)
-    except UNTOLD as cause:
-        return asked.cannot_tell(cause.what, **figures)
-    except CopyFailed as cause:
-        return asked.cannot_tell(cause.what, **figures)
+    except (*UNTOLD, CopyFailed) as cause:
+        return asked.failed(cause, **figures)
 
 
 def _differs(known: _Known, held: Held, copied: CopiedTable) -> str | None:

@@ -13,7 +13,7 @@ from typing import Final
 from analytics_replica.domain.progress import SILENT, Progress
 from analytics_replica.domain.tables import TableName
 from analytics_replica.domain.verdicts import Finding, Verdict
-from analytics_replica.errors import LandingError, WarehouseError
+from analytics_replica.errors import LandingError, ReplicaError, WarehouseError
 from analytics_replica.landing.layout import Store
 from analytics_replica.settings.load import Settings
 from analytics_replica.staging.reconciliation.comparison import (
@@ -47,7 +47,7 @@ def against_landing(settings: Settings, table: TableName, progress: Progress = S
             compared, absent = compared_with_landing(asked, held, progress)
             return asked.told(held, compared, absent)
     except UNTOLD as cause:
-        return asked.cannot_tell(cause.what)
+        return asked.failed(cause)
 
 
 def compared_with_landing(
@@ -92,6 +92,10 @@ class Asked:
         return Verdict.cannot_tell(
             self.about, Finding(str(self.target), why), against=self.against, **figures
         )
+
+    def failed(self, error: ReplicaError, **figures: int | float | str) -> Verdict:
+        """CANNOT_TELL, because of this error of ours."""
+        return self.cannot_tell(error.what, **figures)
 
     def not_there(self, held: Held) -> Verdict | None:
         """The verdict if there is nothing to compare; None if there is."""
