@@ -24,6 +24,7 @@ from analytics_replica.cli import (
     landing,
     night,
     policy,
+    reconcile,
     recover,
     resync,
     source,
@@ -62,6 +63,7 @@ app.add_typer(staging.app, name="staging")
 app.add_typer(erasure.app, name="erasure")
 app.command("run", epilog=night.RUN_EPILOG)(night.run_command)
 app.command("check", epilog=night.CHECK_EPILOG)(night.check_command)
+app.command("reconcile", epilog=reconcile.EPILOG)(reconcile.reconcile_command)
 app.command("status", epilog=status.EPILOG)(status.status_command)
 app.command("ui", epilog=ui.EPILOG)(ui.ui_command)
 

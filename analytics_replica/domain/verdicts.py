@@ -21,7 +21,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a judgement rests on: where, and what was found. Never a row's value."""
+    """One thing that a judgement rests on: where, and what was found. Never a row's value.
+
+    Only reconciliation names rows, by their keys as staging has them: masked if they are masked.
+    """
 
     subject: str
     says: str

@@ -1,7 +1,7 @@
 """Reconciliation: whether staging holds what the ledger says, and is where landing is.
 
-Here: two judgements that need the warehouse and landing alone. Not here: comparing values with
-production's (that needs a copy of it), the apply (apply.py).
+Here: two judgements that need the ledger and manifests alone. Not here: comparing values
+(staging.reconciliation), the apply (apply.py).
 """
 
 from __future__ import annotations

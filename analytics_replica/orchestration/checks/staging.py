@@ -1,8 +1,9 @@
-"""Checks of staging: that every table is masked, follows production, and did not lose its rows.
+"""Checks of staging: that every table is masked, follows production, and holds what landing gives.
 
 Here: how the judgements are shown, one step for all tables. Not here: making them (masking.proof,
-staging.drift, staging.reconcile). The masking proof blocks gold. Drift and row counts do not: a
-table that stands still, or was emptied in production, must not keep all others from their readers.
+staging.drift, staging.reconcile, staging.reconciliation). The masking proof blocks gold. The others
+do not: a table that stands still, or was emptied in production, must not keep all others from their
+readers.
 """
 
 # Without `from __future__ import annotations`: Dagster reads the annotations of what it decorates.
@@ -28,6 +29,7 @@ from analytics_replica.staging import ledger
 from analytics_replica.staging.drift import check_drift
 from analytics_replica.staging.ledger import Ledger
 from analytics_replica.staging.reconcile import row_count_floor
+from analytics_replica.staging.reconciliation.judgement import against_landing
 
 CHECKS: Final[Mapping[str, Check]] = {
     "masking_proof": Check(
@@ -41,6 +43,11 @@ CHECKS: Final[Mapping[str, Check]] = {
     ),
     "row_count_floor": Check(
         "The table holds what the ledger counted, and at least half of what it held before.",
+        doubt=WARN,
+    ),
+    "reconciled": Check(
+        "Every value of the table is what landing's replay gives at the position of the ledger "
+        "(scans the table once).",
         doubt=WARN,
     ),
 }
@@ -113,8 +120,13 @@ def _row_count(look: _Look, table: TableName) -> Verdict:
     return row_count_floor(look.opened, look.settings, table)
 
 
+def _reconciled(look: _Look, table: TableName) -> Verdict:
+    return against_landing(look.settings, table)
+
+
 _JUDGES: Final[Mapping[str, Callable[[_Look, TableName], Verdict]]] = {
     "masking_proof": _masking,
     "drift": _drift,
     "row_count_floor": _row_count,
+    "reconciled": _reconciled,
 }
