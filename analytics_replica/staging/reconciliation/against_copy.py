@@ -39,7 +39,7 @@ from analytics_replica.staging.reconciliation.judgement import UNTOLD, Asked
 from analytics_replica.staging.reconciliation.lookup3 import Hashes
 from analytics_replica.staging.reconciliation.reading import Reader, reader
 from analytics_replica.staging.reconciliation.sums import Plan, Rows, Sums
-from analytics_replica.staging.workbench import workbench
+from analytics_replica.staging.workbench import workbench_of
 
 COPY: Final = "copy"
 
@@ -60,7 +60,7 @@ def against_copy(
 
 @contextlib.contextmanager
 def _opened(settings: Settings, clock: Clock, progress: Progress) -> Iterator[PhysicalCopy]:
-    source, store = settings.replica.source, Store(settings.landing_url)
+    source, store = settings.replica.source, Store.of(settings)
     newest = last_manifest(store)
     if newest is None:
         raise LandingBroken(
@@ -98,7 +98,7 @@ class _Known:
 
     @classmethod
     def of(cls, settings: Settings, copy: PhysicalCopy) -> _Known:
-        store = Store(settings.landing_url)
+        store = Store.of(settings)
         policy = as_landed(store, Policy.from_settings(settings), masking_keys(settings))
         with standing_still(copy) as opened:
             found = read_tables(opened, set(policy.tables))
@@ -162,7 +162,7 @@ def _compared(asked: Asked, held: Held, copied: CopiedTable, progress: Progress)
     if not plan.keyed:
         plan = replace(plan, naming=plan.compared)
     low, high = sorted((held.known.position, copied.copy.position))
-    with workbench(Store(asked.settings.landing_url)) as bench, reader(asked.dsn) as reads:
+    with workbench_of(asked.settings) as bench, reader(asked.dsn) as reads:
         passed = between(bench, held.source, held.columns, low, high)
         left_out = passed.names(Sums(plan, reads)) if plan.keyed else None
         compared = _sides(held, plan, copied, passed, reads, progress, left_out).compare()

@@ -23,10 +23,13 @@ from analytics_replica.postgres.connect import Connection, connect, refused
 from analytics_replica.postgres.identifiers import Sql, compose, join, name, number
 from analytics_replica.postgres.identifiers import table as table_sql
 from analytics_replica.staging import ledger
+from analytics_replica.staging.deleted import DELETED_AT, DELETED_LSN, living
 from analytics_replica.staging.ledger import AppliedTable
 from analytics_replica.staging.reconciliation.cells import HeldColumn
 from analytics_replica.staging.reconciliation.lookup3 import Hashes
 from analytics_replica.staging.reconciliation.sums import MODULUS, PARTS, Plan
+
+_OWN: Final = (LSN, COMMITTED_AT, DELETED_AT, DELETED_LSN)
 
 APPLICATION: Final = "analytics-replica reconcile"
 
@@ -41,14 +44,13 @@ join pg_proc p on p.oid = t.typoutput
 join pg_namespace pn on pn.oid = p.pronamespace
 left join pg_index i on i.indrelid = a.attrelid and i.indisprimary
 where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped
-  and a.attname not in (%s, %s)
 order by a.attnum
 """
 
 _KEYED: Final = """
 (
     select {columns}, hashint4extended(0, {joined}) as k
-    from (select {values} from {table} offset null) r
+    from (select {values} from {table} where {living} offset null) r
     offset null -- else the planner would compute the key's hash again for every column
 ) s
 """
@@ -75,6 +77,8 @@ class Held:
     known: AppliedTable
     columns: tuple[HeldColumn, ...]
     key: tuple[str, ...]
+    keeps: bool
+    """Whether rows stay that production deleted; those are not compared."""
 
     @property
     def plan(self) -> Plan:
@@ -176,8 +180,9 @@ def _held(opened: Connection, source: TableName, target: TableName) -> Held:
     new = AppliedTable(source, target.name, 0, ZERO)
     known = ledger.read(opened).tables.get(source, new)
     with opened.cursor() as cursor:
-        cursor.execute(_COLUMNS, (table_sql(target).text, LSN, COMMITTED_AT))
-        rows = list(cursor.fetchall())
+        cursor.execute(_COLUMNS, (table_sql(target).text,))
+        found = list(cursor.fetchall())
+    rows = [row for row in found if row[0] not in _OWN]
     columns = tuple(
         HeldColumn(
             row[0], row[1], TableName(*row[2:4]), TableName(*row[4:6]), opened.server_version
@@ -185,7 +190,9 @@ def _held(opened: Connection, source: TableName, target: TableName) -> Held:
         for row in rows
     )
     placed = sorted((place, label) for label, *_, place in rows if place is not None)
-    return Held(opened, source, target, known, columns, tuple(label for _, label in placed))
+    key = tuple(label for _, label in placed)
+    keeps = any(row[0] == DELETED_LSN for row in found)
+    return Held(opened, source, target, known, columns, key, keeps)
 
 
 def _rows(held: Held, plan: Plan) -> Sql:
@@ -203,6 +210,7 @@ def _rows(held: Held, plan: Plan) -> Sql:
             joined=joined,
             values=join(", ", values),
             table=table_sql(held.target),
+            living=living(keeps=held.keeps),
         )
     cells = (
         compose(

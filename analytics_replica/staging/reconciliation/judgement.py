@@ -24,7 +24,7 @@ from analytics_replica.staging.reconciliation.comparison import (
 from analytics_replica.staging.reconciliation.held import Held, holding
 from analytics_replica.staging.reconciliation.reading import reader
 from analytics_replica.staging.reconciliation.replayed import Replay, contained
-from analytics_replica.staging.workbench import workbench
+from analytics_replica.staging.workbench import workbench_of
 
 LANDING: Final = "landing"
 
@@ -54,8 +54,8 @@ def compared_with_landing(
     asked: Asked, held: Held, progress: Progress
 ) -> tuple[Comparison, set[str]]:
     """What the passes found, and the columns that landing has and staging has not."""
-    store = Store(asked.settings.landing_url)
-    with workbench(store) as bench, reader(asked.dsn) as reads:
+    store = Store.of(asked.settings)
+    with workbench_of(asked.settings) as bench, reader(asked.dsn) as reads:
         replay = Replay.of(bench, asked.table, contained(store, held.known), held.columns)
         replay.require_whole()
         absent = replay.names - {c.name for c in held.columns}
