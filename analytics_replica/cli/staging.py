@@ -109,7 +109,11 @@ def apply_command(
         )
     if as_json:
         say_json(_applied_json(report))
-        return
+    else:
+        _tell_applied(report)
+
+
+def _tell_applied(report: ApplyReport) -> None:
     rows = [sum((t.inserted, t.updated, t.deleted)) for t in report.tables.values()]
     say(
         f"Applied {report.batches:,} batches to {len(report.tables)} tables, "

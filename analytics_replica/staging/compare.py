@@ -138,31 +138,30 @@ def _differing(held: Table, made: Table) -> tuple[Sql, str]:
         **values,
         held_images=_listed("held", common, cast),
         made_images=_listed("made", common, cast),
-        keys=compose(
-            "array[{parts}]",
-            parts=join(
-                ", ",
-                (
-                    compose(
-                        "coalesce(held.{column}::text, made.{column}::text)", column=name(column)
-                    )
-                    for column in key
-                ),
-            ),
-        ),
-        same_key=join(
-            " and ",
-            (
-                compose(
-                    "{held} = {made}",
-                    held=_listed("held", [column], cast),
-                    made=_listed("made", [column], cast),
-                )
-                for column in key
-            ),
-        ),
+        keys=_keys(key),
+        same_key=_same_key(key, cast),
     )
     return query, _COUNT_KEYS
+
+
+def _keys(key: Sequence[str]) -> Sql:
+    texts = (
+        compose("coalesce(held.{column}::text, made.{column}::text)", column=name(column))
+        for column in key
+    )
+    return compose("array[{texts}]", texts=join(", ", texts))
+
+
+def _same_key(key: Sequence[str], cast: set[str]) -> Sql:
+    pairs = (
+        compose(
+            "{held} = {made}",
+            held=_listed("held", [column], cast),
+            made=_listed("made", [column], cast),
+        )
+        for column in key
+    )
+    return join(" and ", pairs)
 
 
 def _listed(of: str, columns: Sequence[str], cast: set[str] | frozenset[str] = frozenset()) -> Sql:

@@ -10,7 +10,6 @@ import random
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import psycopg2
@@ -26,7 +25,6 @@ from analytics_replica.errors import (
 from analytics_replica.landing.layout import Store
 from analytics_replica.postgres.identifiers import compose, literal, number
 from analytics_replica.postgres.local_server import LocalServer
-from analytics_replica.staging import attempt
 from analytics_replica.staging.apply import apply_pending
 from analytics_replica.staging.warehouse import StatementRefused, transaction
 from analytics_replica.staging.workbench import workbench
@@ -155,11 +153,11 @@ def use_up_the_log(warehouse: Database) -> None:
 
 
 MEMORY = 24 * 2**20
-ROWS = 40_000
+ROWS = 150_000
 
 
 def test_a_disk_that_is_full_where_duckdb_spills_is_told_as_that(
-    tmp_path: Path, warehouse: Database, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, warehouse: Database
 ) -> None:
     landing = Landing(tmp_path, (PEOPLE,))
     landing.copy("0/100", {PEOPLE: "id | city | bio\n1 | Oslo | one"})
@@ -167,15 +165,14 @@ def test_a_disk_that_is_full_where_duckdb_spills_is_told_as_that(
     before = everything(warehouse)
     landing.stream_rows("0/200", {PEOPLE: [_long_row(n) for n in range(ROWS)]})
     with small_disk("1m") as disk:
-        narrow = partial(workbench, memory_limit_bytes=MEMORY, spill_directory=disk.path)
-        monkeypatch.setattr(attempt, "workbench", lambda store, **_: narrow(store))
+        landing.limits = {"memory_mb": 64, "spill_directory": str(disk.path)}
         with pytest.raises(LandingFull) as told:
             landing.apply(warehouse)
         assert "temporary disk" in told.value.what
         eventually(lambda: not left_over(warehouse))
         assert everything(warehouse) == before
         assert list(disk.path.iterdir()) == []
-    monkeypatch.undo()
+    landing.limits = {}
     assert landing.apply(warehouse).batches == 1
     assert warehouse.scalar("select count(*) from staging.people") == ROWS
 

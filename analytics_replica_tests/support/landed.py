@@ -67,6 +67,8 @@ class Landing:
     previous: str = ""
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What replica.yaml says of a table besides its columns, by table name."""
+    limits: dict[str, Any] = field(default_factory=dict)
+    """What replica.yaml says of the warehouse besides its DSN."""
 
     @property
     def store(self) -> Store:
@@ -90,7 +92,7 @@ class Landing:
             "masking": {"keys": {"k1": {"env": "KEY"}}, "active_key": "k1"},
             "tables": tables,
             "landing": {"url": self.url},
-            "warehouse": {"dsn": {"env": "WAREHOUSE"}},
+            "warehouse": {"dsn": {"env": "WAREHOUSE"}, **self.limits},
             "gold": {"project_dir": "dbt_project"},
         }
         file.write_text(yaml.safe_dump(body, allow_unicode=True), encoding="utf-8")
