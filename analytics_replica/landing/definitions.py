@@ -116,7 +116,9 @@ def _table(table: TableDefinition, policy: Policy) -> TableDefinition:
         if policy.treatment(table.table, column.name).kind in (Kind.KEEP, Kind.MASK)
     }
     columns = [column for column in table.columns if column.name in passing]
-    comments = _redacted(table.comment, *(column.comment for column in columns))
+    comments = [""] * (1 + len(columns))
+    if table.table in policy.comments:
+        comments = _redacted(table.comment, *(column.comment for column in columns))
     return TableDefinition(
         table.table,
         table.oid,

@@ -47,6 +47,8 @@ class Policy:
     append_only: frozenset[TableName] = frozenset()
     patterns: tuple[tuple[str, Treatment], ...] = ()
     """In order: the first that matches `schema.table.column` treats a column nobody listed."""
+    comments: frozenset[TableName] = frozenset()
+    """Tables whose comments may leave production, redacted."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Policy:
@@ -59,6 +61,7 @@ class Policy:
             },
             frozenset(table for table, rules in settings.tables.items() if rules.append_only),
             tuple((text, _treatment(rule, key_id)) for text, rule in settings.patterns.items()),
+            frozenset(table for table, rules in settings.tables.items() if rules.comments),
         )
 
     @property

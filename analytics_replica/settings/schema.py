@@ -119,6 +119,9 @@ class TableRules(_Part):
     """Column → keep, drop (it never leaves production), or a mask."""
     alias: str | None = None
     """The table's name in staging; default: its own. Needed when two schemas share a name."""
+    comments: bool = False
+    """Comments of the table and of its columns come along, without what `redact` finds in them.
+    A name stays in them, so somebody must have read them first."""
     append_only: bool = False
     """Kept as a log of inserted rows: updates and deletes are not seen. For tables without key."""
     deleted: Literal["remove", "keep"] = "remove"

@@ -65,7 +65,8 @@ TYPES: dict[str, st.SearchStrategy[str]] = {
     "bytea": st.binary().map(lambda data: "\\x" + data.hex()),
     "numeric": decimals(30, 7),
     "json": TEXTS.map(lambda text: '{"a": "' + text.encode("unicode_escape").hex() + '"}'),
-    "inet": st.ip_addresses().map(str),
+    # Those with an IPv4 address inside PostgreSQL prints otherwise than Python does.
+    "inet": st.ip_addresses().filter(lambda ip: ip.version == 4 or int(ip) >> 64).map(str),
     "interval": st.integers(0, 23).map(lambda hours: f"{hours:02}:00:00"),
     "integer[]": st.lists(st.integers(0, 9)).map(lambda ns: "{" + ",".join(map(str, ns)) + "}"),
 }
