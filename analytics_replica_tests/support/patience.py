@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 120) -> None:
     """Waits for a condition; fails if it does not come to hold."""
     until = time.monotonic() + seconds
     while not holds():
