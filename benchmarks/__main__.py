@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Final
 
-FIGURES: Final = ("capture", "masking", "chain")
+FIGURES: Final = ("capture", "masking", "staging", "chain")
 
 
 def main() -> int:

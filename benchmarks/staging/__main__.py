@@ -7,6 +7,9 @@ Prints tables, then one line of JSON:
 - `apply_ratio_to_copy`: the apply of that backlog / COPY of the rows that survive it.
 - `growth_ratio_10x`: the same changes applied to a table of ten times as many rows / to the small
   one.
+- `rebuild_peak_rss_mb`: the memory of a rebuild of five million rows from landing.
+- `reconcile_ratio_to_scan`: reconciliation's pass over them in the warehouse / one scan that looks
+  at all of their twenty columns; `reconcile_whole_ratio_to_scan`: all of it, landing's replay too.
 
 Here: the options and the last line. Not here: any measurement.
 """
@@ -22,8 +25,9 @@ from rich.console import Console
 from benchmarks.capture.figures import Figures
 from benchmarks.staging.backlog import measure_backlog
 from benchmarks.staging.growth import measure_growth
+from benchmarks.staging.large import measure_large
 
-PARTS: Final = ("backlog", "growth")
+PARTS: Final = ("backlog", "growth", "large")
 
 
 def main() -> None:
@@ -37,6 +41,8 @@ def main() -> None:
         figures |= measure_backlog(options.changes // tenth, rounds, console)
     if "growth" in options.only:
         figures |= measure_growth(200_000 // tenth, 20_000 // tenth, rounds + 2, console)
+    if "large" in options.only:
+        figures |= measure_large(5_000_000 // tenth, rounds, console)
     print(json.dumps(figures))
 
 

@@ -25,10 +25,10 @@ from benchmarks.staging.servers import running_pair
 
 _CHANGES: Final = """
 update wide set amount = amount + 1 where id in (
-    select 1 + (n * %(rows)s / %(updates)s + %(round)s * 7919) %% %(rows)s
+    select 1 + (n::bigint * %(rows)s / %(updates)s + %(round)s * 7919) %% %(rows)s
     from generate_series(0, %(updates)s - 1) n);
 delete from wide where id in (
-    select 1 + (n * %(rows)s / %(deletes)s + 13 + %(round)s * 104729) %% %(rows)s
+    select 1 + (n::bigint * %(rows)s / %(deletes)s + 13 + %(round)s * 104729::bigint) %% %(rows)s
     from generate_series(0, %(deletes)s - 1) n);
 """
 
