@@ -12,7 +12,7 @@ from typing import Final
 from analytics_replica.domain.batches import COMMITTED_AT, LSN
 from analytics_replica.domain.tables import TableName
 from analytics_replica.postgres.identifiers import Sql, compose, join, name, names, table
-from analytics_replica.staging.compact import Events, column
+from analytics_replica.staging.compact import Events, column, columns_of
 from analytics_replica.staging.warehouse import Transaction
 
 INCOMING: Final = "incoming"
@@ -88,6 +88,9 @@ def load_incoming(
         committed_at=name("committed_at"),
         rows=rows,
     )
+    if events.key:
+        # In the order of the key rows of a large table are found page by page.
+        query = compose("{query} order by {key}", query=query, key=columns_of(events.key, of="r"))
     loaded = within.load(events.bench.reader(query), INCOMING, None)
     within.execute("analyze pg_temp.incoming")
     return loaded

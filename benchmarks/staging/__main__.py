@@ -5,8 +5,8 @@ Prints tables, then one line of JSON:
 - `speedup_over_native_subscription`: PostgreSQL's own subscription / capture and apply, for the
   same backlog; ours masks two columns.
 - `apply_ratio_to_copy`: the apply of that backlog / COPY of the rows that survive it.
-- `growth_ratio_10x`: the same changes applied to a table of ten times as many rows / to the small
-  one.
+- `growth_ratio_10x`: the same changes, to the newest rows, applied to a table of ten times as many
+  rows / to the small one; `growth_spread_ratio_10x`: as many changes, spread over all rows.
 - `rebuild_peak_rss_mb`: the memory of a rebuild of five million rows from landing.
 - `reconcile_ratio_to_scan`: reconciliation's pass over them in the warehouse / one scan that looks
   at all of their twenty columns; `reconcile_whole_ratio_to_scan`: all of it, landing's replay too.

@@ -1,7 +1,9 @@
 """The same night on a table and on one that is ten times as large.
 
-Figure: `growth_ratio_10x`, the apply's seconds on the large table / on the small one. The changes
-are spread over the whole table; median of rounds, in which the tables take turns.
+Figures: `growth_ratio_10x`, the apply's seconds on the large table / on the small one, with the
+same changes: to the newest rows, as many of them as the small table has. `growth_spread_ratio_10x`:
+with changes that are spread over the whole of each table, so in the large one they are on more
+pages, each of which PostgreSQL writes to its log. Medians of rounds; the tables take turns.
 """
 
 from __future__ import annotations
@@ -25,32 +27,40 @@ from benchmarks.staging.servers import running_pair
 
 _CHANGES: Final = """
 update wide set amount = amount + 1 where id in (
-    select 1 + (n::bigint * %(rows)s / %(updates)s + %(round)s * 7919) %% %(rows)s
+    select %(last)s - (n::bigint * %(rows)s / %(updates)s + %(round)s * 7919) %% %(rows)s
     from generate_series(0, %(updates)s - 1) n);
 delete from wide where id in (
-    select 1 + (n::bigint * %(rows)s / %(deletes)s + 13 + %(round)s * 104729::bigint) %% %(rows)s
+    select %(last)s - (n::bigint * %(rows)s / %(deletes)s + 13 + %(round)s * 104729::bigint)
+           %% %(rows)s
     from generate_series(0, %(deletes)s - 1) n);
 """
 
 
 def measure_growth(rows: int, changes: int, rounds: int, console: Console) -> Figures:
     """Applies nights of so many changes to a table of `rows` rows and to one of ten times that."""
-    small: list[float] = []
-    large: list[float] = []
+    seconds: dict[str, list[float]] = {"small": [], "newest": [], "spread": []}
     with running_pair() as (production, warehouse), ExitStack() as stack:
-        sizes = (rows, 10 * rows)
-        pair = [stack.enter_context(_filled(production, warehouse, size)) for size in sizes]
+        small = stack.enter_context(_filled(production, warehouse, rows))
+        large = stack.enter_context(_filled(production, warehouse, 10 * rows))
         for number in range(rounds):
-            turns = list(zip(pair, sizes, (small, large), strict=True))
-            for pipeline, size, seconds in turns if number % 2 == 0 else turns[::-1]:
-                _change(pipeline.production, size, changes, number)
-                seconds.append(run_night(pipeline).apply)
-    shown = Table("apply to", "seconds of each round")
-    for size, seconds in ((rows, small), (10 * rows, large)):
-        shown.add_row(f"{size:,} rows", " ".join(f"{s:.2f}" for s in seconds))
+            turns = [("small", small, rows), ("newest", large, rows), ("spread", large, 10 * rows)]
+            for name, pipeline, among in turns if number % 2 == 0 else turns[::-1]:
+                _change(pipeline.production, among, changes, number)
+                seconds[name].append(run_night(pipeline).apply)
+    shown = Table(f"apply of {changes:,} changes to", "seconds of each round")
+    tables = {
+        "small": f"{rows:,} rows",
+        "newest": f"the newest {rows:,} of {10 * rows:,} rows",
+        "spread": f"any of {10 * rows:,} rows",
+    }
+    for name, about in tables.items():
+        shown.add_row(about, " ".join(f"{s:.2f}" for s in seconds[name]))
     console.print(shown)
-    ratio = statistics.median(large) / statistics.median(small)
-    return {"growth_ratio_10x": round(ratio, 2)}
+    middle = {name: statistics.median(each) for name, each in seconds.items()}
+    return {
+        "growth_ratio_10x": round(middle["newest"] / middle["small"], 2),
+        "growth_spread_ratio_10x": round(middle["spread"] / middle["small"], 2),
+    }
 
 
 @contextmanager
@@ -77,7 +87,8 @@ def _filled(production: Database, warehouse: Database, rows: int) -> Iterator[Pi
 
 
 def _change(production: Database, rows: int, changes: int, number: int) -> None:
+    last = production.scalar(f"select max(id) from {TABLE}")
     shares = {"updates": changes // 2, "deletes": changes // 4, "rows": rows, "round": number}
     with production.session() as cursor:
-        cursor.execute(_CHANGES, shares)
+        cursor.execute(_CHANGES, {**shares, "last": last})
     make_transaction(production, changes // 4)
