@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -20,11 +22,15 @@ import duckdb
 import pyarrow as pa
 
 from analytics_replica.errors import LandingBroken, LandingFull, ReplicaError, SettingsInvalid
+from analytics_replica.landing.disk import disk_errors
 from analytics_replica.landing.layout import Store
 from analytics_replica.postgres.identifiers import Sql, compose, join, literal
 from analytics_replica.settings.load import Settings
 
 MEGABYTE: Final = 2**20
+
+_SPILL: Final = "analytics-replica-spill-"
+_OWNER: Final = "owner"
 
 BATCH_ROWS: Final = 20_000
 """Rows that are handed on at once. 5 to 100 thousand load equally fast (measured 2026-11)."""
@@ -88,9 +94,9 @@ def workbench(
     """A workbench on this store; its spill is private and gone when the block ends.
 
     `spill_directory` is where the private directory is made; default: the system's place for
-    temporary files. What spills is masked already.
+    temporary files. What spills is masked already. What a killed process left goes, too.
     """
-    with tempfile.TemporaryDirectory(prefix="analytics-replica-", dir=spill_directory) as spill:
+    with _spill(spill_directory or Path(tempfile.gettempdir())) as spill:
         connection = duckdb.connect(
             config={
                 "memory_limit": f"{memory_limit_bytes} bytes",
@@ -109,6 +115,23 @@ def workbench(
             yield Workbench(connection, store)
         finally:
             connection.close()
+
+
+@contextlib.contextmanager
+def _spill(place: Path) -> Iterator[str]:
+    """A path in a private directory, which is there until the block ends."""
+    for left in place.glob(f"{_SPILL}*/{_OWNER}"):
+        # One that somebody still holds, or that is another account's, stays.
+        with contextlib.suppress(OSError), left.open("r+") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left.parent, ignore_errors=True)
+    with contextlib.ExitStack() as held:
+        with disk_errors("making a place for what does not fit into memory"):
+            made = held.enter_context(tempfile.TemporaryDirectory(prefix=_SPILL, dir=place))
+            # The system frees it when we die.
+            owner = held.enter_context((Path(made) / _OWNER).open("w"))
+            fcntl.flock(owner, fcntl.LOCK_EX)
+        yield str(Path(made) / "pages")
 
 
 def workbench_of(settings: Settings) -> AbstractContextManager[Workbench]:

@@ -15,8 +15,10 @@ import pytest
 
 from analytics_replica.domain.clock import SystemClock
 from analytics_replica.errors import AlreadyRunning, WarehouseUnreachable
+from analytics_replica.landing.layout import Store
 from analytics_replica.staging.apply import apply_pending
 from analytics_replica.staging.warehouse import transaction
+from analytics_replica.staging.workbench import workbench
 from analytics_replica_tests.support.drawings import Drawn, shown
 from analytics_replica_tests.support.landed import LOG, PEOPLE, Landing, three_people
 from analytics_replica_tests.support.servers import Database
@@ -26,6 +28,7 @@ import os, signal, sys
 from pathlib import Path
 from analytics_replica.domain.clock import SystemClock
 from analytics_replica.settings.load import load_settings
+from analytics_replica.landing.layout import Store
 from analytics_replica.staging.apply import apply_pending
 
 def progress(step, done, total):
@@ -132,3 +135,34 @@ def test_a_warehouse_that_is_down_is_named_without_its_password(
         apply_pending(gone, SystemClock())
     assert "127.0.0.1:1/nowhere as loader" in str(refused.value)
     assert "hidden" not in str(refused.value)
+
+
+SPILLS = """
+import sys, time
+from pathlib import Path
+from analytics_replica.landing.layout import Store
+from analytics_replica.staging.workbench import workbench
+
+with workbench(Store(sys.argv[1]), spill_directory=Path(sys.argv[1])):
+    print("open", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_killed_process_left_of_its_spill_goes_and_a_living_ones_stays(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", SPILLS, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        assert [p.stdout.readline() for p in processes if p.stdout] == ["open\n"] * 2
+        assert len(list(tmp_path.iterdir())) == 2
+        processes[0].kill()
+        processes[0].wait()
+        with workbench(Store(str(tmp_path)), spill_directory=tmp_path):
+            assert len(list(tmp_path.iterdir())) == 2
+        assert len(list(tmp_path.iterdir())) == 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
