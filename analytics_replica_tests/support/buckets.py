@@ -67,10 +67,11 @@ class Gate:
         with contextlib.suppress(OSError):
             while data := one.recv(65536):
                 other.sendall(data)
-        for end in (one, other):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self._open -= {one, other}
+        with contextlib.suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+        # The other direction's pump closes the other end.
+        self._open.discard(one)
+        one.close()
 
 
 @dataclass
