@@ -88,10 +88,7 @@ def load_incoming(
         committed_at=name("committed_at"),
         rows=rows,
     )
-    if events.key:
-        # In the order of the key rows of a large table are found page by page.
-        query = compose("{query} order by {key}", query=query, key=columns_of(events.key, of="r"))
-    loaded = within.load(events.bench.reader(query), INCOMING, None)
+    loaded = within.load(events.bench.reader(_by_key(events, query)), INCOMING, None)
     within.execute("analyze pg_temp.incoming")
     return loaded
 
@@ -131,6 +128,13 @@ def received(events: Events) -> Sql:
     """Staging's values of all columns of `incoming` (alias i), with commas."""
     encodings = enumerate(events.encodings)
     return join(", ", (e.receive(column(position, of="i")) for position, e in encodings))
+
+
+def _by_key(events: Events, query: Sql) -> Sql:
+    # In the order of the key the rows of a large table are found page by page.
+    if not events.key:
+        return query
+    return compose("{query} order by {key}", query=query, key=columns_of(events.key, of="r"))
 
 
 def _sent_base(events: Events, position: int) -> Sql:
