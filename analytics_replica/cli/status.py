@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Final
 
 import typer
@@ -37,6 +37,7 @@ from analytics_replica.staging import ledger
 from analytics_replica.staging.freshness import (
     Freshness,
     Mark,
+    Standing,
     freshness_of,
     landing_evidence,
     with_ledger,
@@ -46,7 +47,7 @@ EPILOG: Final = epilog("analytics-replica status --json", SettingsInvalid, NotRe
 
 GOOD: Final = frozenset({"READY", "ON_TRACK"})
 UNKNOWN: Final = "UNKNOWN"
-HEADINGS: Final = ("table", "captured to", "landed to", "applied to", "published to", "state")
+HEADINGS: Final = ("table", "captured", "landed", "applied", "published", "state")
 """Times of the last commit that is contained, by production's clock."""
 
 
@@ -72,7 +73,8 @@ def status_command(
     nobody can tell.
     """
     settings = Invocation.of(context).settings_for_dagster()
-    state = state_of(settings, SystemClock())
+    clock = SystemClock()
+    state = state_of(settings, clock)
     if as_json:
         facts: Mapping[str, object] = {name.replace(" ", "_"): v for name, v in state.facts.items()}
         body = {"verdict": state.verdict, "reason": state.reason, **facts}
@@ -89,8 +91,11 @@ def status_command(
         say(f"{state.verdict}  {state.reason}", "bold green" if good else "bold red")
         show_pairs({name: value or "-" for name, value in state.facts.items()})
         if state.tables:
-            say("")
-            show_table(HEADINGS, [_table_row(found, settings) for found in state.tables])
+            zone = settings.replica.deadlines.zone
+            say(f"\nUp to which commit each table is ({zone}):")
+            today = clock.now().astimezone(settings.replica.deadlines.tz).date()
+            rows = [_table_row(found, settings, today) for found in state.tables]
+            show_table(HEADINGS, rows)
         for trouble in state.troubles:
             say(trouble, "yellow")
     raise typer.Exit(0 if state.verdict in GOOD else NotReady.exit_code)
@@ -162,10 +167,19 @@ def _tables(settings: Settings, state: State, clock: Clock) -> None:
     )
 
 
-def _table_row(found: Freshness, settings: Settings) -> tuple[str, ...]:
+def _table_row(found: Freshness, settings: Settings, today: date) -> tuple[str, ...]:
     marks = (found.captured, found.landed, found.applied, found.published)
-    shown = (_moment(mark.committed_at if mark else None, settings) or "-" for mark in marks)
-    return str(found.table), *shown, f"{found.standing.value}: {found.reason}".rstrip(": ")
+    shown = (_short(mark.committed_at if mark else None, settings, today) for mark in marks)
+    stuck = found.standing is Standing.STUCK
+    state = f"{found.standing.value}: {found.reason}" if stuck else found.standing.value
+    return str(found.table), *shown, state
+
+
+def _short(at: datetime | None, settings: Settings, today: date) -> str:
+    if at is None:
+        return "-"
+    local = at.astimezone(settings.replica.deadlines.tz)
+    return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%m-%d %H:%M}"
 
 
 def _table_json(found: Freshness) -> dict[str, object]:
