@@ -163,6 +163,9 @@ def test_an_unmasked_value_in_staging_keeps_gold_from_being_built(
     assert bad.failed_checks == ("staging/members: masking_proof", "staging/members: reconciled")
     assert "gold" not in {s.stage for s in bad.steps}
     assert "ann@" not in repr(bad)
+    # That night had planned the checks of gold, which then did not run.
+    refused = error_of(failure(materialize(club, instance, keys.READY)))
+    assert isinstance(refused, PublishRefused)
 
     club.warehouse.execute("update staging.members set email = %s where id = 1", (token,))
     assert club.night(instance).error is None
