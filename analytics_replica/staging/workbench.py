@@ -129,8 +129,10 @@ def _spill(place: Path) -> Iterator[str]:
         with disk_errors("making a place for what does not fit into memory"):
             made = held.enter_context(tempfile.TemporaryDirectory(prefix=_SPILL, dir=place))
             # The system frees it when we die.
-            owner = held.enter_context((Path(made) / _OWNER).open("w"))
+            # It has its name only when it is held: nobody finds it free meanwhile.
+            owner = held.enter_context((Path(made) / "new").open("w"))
             fcntl.flock(owner, fcntl.LOCK_EX)
+            (Path(made) / "new").rename(Path(made) / _OWNER)
         yield str(Path(made) / "pages")
 
 

@@ -25,6 +25,7 @@ from analytics_replica.masking.strategies.hmac_tokens import token_of
 from analytics_replica.postgres.local_server import LocalServer
 from analytics_replica.serving.erasure.request import Elsewhere, Request
 from analytics_replica.serving.erasure.verify import verify_erasure
+from analytics_replica.staging.rebuild import Asked, rebuild
 from analytics_replica_tests.support.copying import apply
 from analytics_replica_tests.support.pipeline import KEY, Pipeline, open_directory
 from analytics_replica_tests.support.servers import Database, fresh_database
@@ -155,6 +156,18 @@ def test_a_store_that_is_not_searched_is_no_proof(people: Pipeline, warehouse: D
     assert told.pop("staging") == told.pop("landing") == told.pop("gold_a") == "PASS"
     assert told.pop("gold_b") == told.pop("history") == "PASS"
     assert told == {"dagster storage": "CANNOT_TELL", "artifacts and logs": "CANNOT_TELL"}
+
+
+def test_a_row_that_stands_in_rebuilt_tables_is_found_there(people: Pipeline) -> None:
+    people.capture()
+    apply(people)
+    request = Request(PEOPLE, {"id": "7340912265"})
+    rebuild(people.settings, SystemClock(), asked=Asked(into="of yesterday", swap=False))
+    assert people.warehouse.scalar('select count(*) from "of yesterday".people') == 1
+    people.warehouse.execute("delete from staging.people")
+    told = stores(people, request)
+    assert found(told["staging"]) == 0
+    assert found(told["rebuilt: of yesterday"]) == 1
 
 
 def test_what_was_landed_under_an_older_policy_is_found(
