@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from analytics_replica.domain.clock import SystemClock
-from analytics_replica.staging.rebuild import rebuild
+from analytics_replica.domain.verdicts import Outcome
+from analytics_replica.staging.rebuild import Asked, rebuild
+from analytics_replica.staging.reconciliation.judgement import against_landing
 from analytics_replica_tests.integration.test_staging_crashes import (
     DIES_AFTER,
     _wait_until_the_server_noticed,
@@ -274,3 +276,23 @@ def test_a_process_that_is_killed_leaves_history_staging_and_ledger_together(
         (3, "Turku", "0/FF", None, False),
     ]
     assert warehouse.scalar("select last_batch from ops.history") == 2
+
+
+def test_kept_rows_are_compared_with_nothing_by_rebuilds_and_reconciliation(
+    tmp_path: Path, warehouse: Database
+) -> None:
+    landing = _landing(tmp_path, deleted="keep")
+    landing.copy("0/100", {PEOPLE: "id | city | bio\n1 | Oslo | a\n2 | Lima | b"})
+    landing.apply(warehouse)
+    landing.stream("0/200", {PEOPLE: "lsn | op | id | city | bio\n0/110 | delete | 2 | |"})
+    landing.apply(warehouse)
+    settings = landing.settings(warehouse)
+    for forget in ("select 1", "delete from staging.people where _replica_deleted_lsn is not null"):
+        warehouse.execute(forget)
+        beside = rebuild(settings, SystemClock(), asked=Asked(swap=False))
+        assert beside.equal
+        assert beside.differences[PEOPLE.table].rows_rebuilt == 1
+        assert against_landing(settings, PEOPLE.table).outcome is Outcome.PASS
+    assert warehouse.scalar("select count(*) from staging_rebuilt.people") == 2
+    warehouse.execute("update staging.people set city = 'Rom'")
+    assert against_landing(settings, PEOPLE.table).outcome is Outcome.FAIL
